@@ -1,0 +1,67 @@
+"""Finds the middleware for an entry of the `middleware:` list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from http_enrich_transport import Settings
+from pydantic import ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from ._exchange import Middleware
+from ._runtime import WorkerRuntime
+
+# Every module of this table has `Config` and `build(config, runtime)`.
+_SHIPPED = ("bearer", "json_body", "logging", "retry", "timing", "transport_diagnostic", "worker_identity")
+
+_ALWAYS_ON = ("transport_diagnostic",)
+
+
+class MiddlewareConfig(Settings):
+    """What every middleware's configuration has."""
+
+    type: str
+
+
+class UnknownMiddlewareError(ValueError):
+    """No middleware has that name."""
+
+
+def parse_middleware(value: Any, info: ValidationInfo | None = None) -> MiddlewareConfig:
+    """
+    Build the configuration of one entry of the `middleware:` list.
+
+    Raises pydantic's `ValidationError` for options that the middleware does not
+    have, and a `ValueError` for a type that there is not.
+    """
+    if isinstance(value, MiddlewareConfig):
+        return value
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        raise PydanticCustomError("middleware_type", "expected an entry such as '- type: retry'")
+    model: type[MiddlewareConfig] = _module(value["type"]).Config
+    return model.model_validate(value, context=info.context if info else None)
+
+
+def with_defaults(configs: Sequence[MiddlewareConfig]) -> list[MiddlewareConfig]:
+    """Return *configs* with what is always on put outermost, unless it is listed."""
+    listed = {config.type for config in configs}
+    missing = [parse_middleware({"type": name}) for name in _ALWAYS_ON if name not in listed]
+    return [*missing, *configs]
+
+
+def build(config: MiddlewareConfig, runtime: WorkerRuntime) -> Middleware:
+    """Build the middleware for *config*; called once per worker process."""
+    middleware: Middleware = _module(config.type).build(config, runtime)
+    return middleware
+
+
+def _module(name: str) -> Any:
+    if name not in _SHIPPED:
+        near = get_close_matches(name, _SHIPPED, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        msg = f"no middleware {name!r}{hint} There are: {', '.join(_SHIPPED)}"
+        raise UnknownMiddlewareError(msg)
+    return import_module(f".{name}", __package__)

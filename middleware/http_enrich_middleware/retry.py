@@ -1,0 +1,83 @@
+"""Tries again when that is likely to help and safe to do."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from http_enrich_transport import RETRYABLE_KINDS, Count, Seconds, Sent
+from pydantic import Field
+
+from ._exchange import Handler, Middleware, RequestExchange
+from ._registry import MiddlewareConfig
+from ._runtime import WorkerRuntime
+
+# RFC 9110 §9.2.2: sending these twice has the effect of sending them once.
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
+_LONGEST_RETRY_AFTER = 300.0
+"""Seconds; a peer that asks for more than five minutes is not waited for that long."""
+
+
+class Config(MiddlewareConfig):
+    """Exponential backoff with full jitter; the cap is applied before the jitter."""
+
+    type: Literal["retry"] = "retry"
+    max_attempts: Count = 3
+    """Counts the first try."""
+    retry_status_codes: frozenset[int] = frozenset({408, 425, 429, 500, 502, 503, 504})
+    base_delay: Seconds = 0.2
+    """Longest wait before the second attempt; it doubles from there."""
+    max_delay: Seconds = Field(default=20.0)
+    """Longest wait of all, a `Retry-After` of the peer aside."""
+    retry_after: bool = True
+    """Wait at least as many seconds as the peer's `Retry-After` says, up to five minutes."""
+
+
+def build(config: Config, runtime: WorkerRuntime) -> Middleware:
+    """Build the middleware; it keeps no state."""
+
+    async def retry(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+        for attempt in range(1, config.max_attempts + 1):
+            exchange = await call_next(exchange)
+            stop = _reason_to_stop(exchange, config, last=attempt == config.max_attempts)
+            if stop is not None:
+                exchange.metadata["retry.stop"] = stop
+                break
+            await runtime.sleep(_delay(exchange, config, runtime, attempt))
+        return exchange
+
+    return retry
+
+
+def _reason_to_stop(exchange: RequestExchange, config: Config, *, last: bool) -> str | None:
+    if exchange.error_kind is None:
+        return "ok"
+    if not _is_retryable(exchange, config):
+        return "not_retryable"
+    return "attempts" if last else None
+
+
+def _is_retryable(exchange: RequestExchange, config: Config) -> bool:
+    response = exchange.response
+    if response is None:
+        return False
+    if response.error is None:
+        return response.status in config.retry_status_codes
+    if response.error.kind not in RETRYABLE_KINDS:
+        return False
+    # What may have reached the peer may have had its effect already.
+    return response.sent is Sent.NOT_SENT or exchange.request.method in _IDEMPOTENT
+
+
+def _delay(exchange: RequestExchange, config: Config, runtime: WorkerRuntime, attempt: int) -> float:
+    cap = min(config.max_delay, config.base_delay * 2.0 ** (attempt - 1))
+    backoff = runtime.uniform(0.0, cap)
+    return max(backoff, _retry_after(exchange) if config.retry_after else 0.0)
+
+
+def _retry_after(exchange: RequestExchange) -> float:
+    """Return the seconds the peer asked for; 0 when it asked for nothing sensible."""
+    header = exchange.response.headers.get("Retry-After", "") if exchange.response else ""
+    if not (header.isascii() and header.isdigit() and len(header) <= 10):
+        return 0.0
+    return min(float(header), _LONGEST_RETRY_AFTER)

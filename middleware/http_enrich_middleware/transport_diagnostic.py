@@ -1,0 +1,42 @@
+"""Says how the transport of a worker came up."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from http_enrich_transport import WarmupReport
+
+from ._exchange import Handler, Middleware, RequestExchange
+from ._registry import MiddlewareConfig
+from ._runtime import WorkerRuntime
+
+
+class Config(MiddlewareConfig):
+    """
+    `transport.warmed_up` and, when the warm-up failed, `transport.warmup_error` in the metadata.
+
+    On by default; listing it only moves it.
+    """
+
+    type: Literal["transport_diagnostic"] = "transport_diagnostic"
+
+
+def build(config: Config, runtime: WorkerRuntime) -> Middleware:
+    """Build the middleware; the facts are the worker's."""
+
+    async def transport_diagnostic(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+        exchange.metadata.update(_facts(runtime.warmup()))
+        return await call_next(exchange)
+
+    return transport_diagnostic
+
+
+def _facts(report: WarmupReport) -> dict[str, str]:
+    facts = {
+        "transport.warmed_up": str(report.warmed_up).lower(),
+        "transport.warmup_connections": str(report.connections),
+        "transport.warmup_ms": f"{report.elapsed_ms:.1f}",
+    }
+    if report.error:
+        facts["transport.warmup_error"] = report.error
+    return facts

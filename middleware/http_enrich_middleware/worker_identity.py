@@ -1,0 +1,33 @@
+"""Says which worker process sent a request."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime
+from typing import Literal
+
+from ._exchange import Handler, Middleware, RequestExchange
+from ._registry import MiddlewareConfig
+from ._runtime import WorkerRuntime
+
+
+class Config(MiddlewareConfig):
+    """`worker.host`, `worker.pid` and `worker.started_at` in the metadata."""
+
+    type: Literal["worker_identity"] = "worker_identity"
+
+
+def build(config: Config, runtime: WorkerRuntime) -> Middleware:
+    """Build the middleware; the facts are gathered once per worker process."""
+    facts = {
+        "worker.host": socket.gethostname(),
+        "worker.pid": str(os.getpid()),
+        "worker.started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+    }
+
+    async def worker_identity(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+        exchange.metadata.update(facts)
+        return await call_next(exchange)
+
+    return worker_identity

@@ -1,0 +1,177 @@
+"""The aiohttp engine against real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+
+import pytest
+from http_enrich_transport import (
+    AiohttpEngineConfig,
+    Sent,
+    TcpConnectionConfig,
+    TransportErrorKind,
+    TransportRequest,
+    TransportResponse,
+    TransportRuntimeFactory,
+)
+from http_enrich_transport.aiohttp_engine._errors import as_response
+
+from tests.support.peer import OK, closed_port, serving
+
+async def ask(url: str, *, method: str = "GET", timeout: float = 5, **request: object) -> TransportResponse:
+    config = AiohttpEngineConfig(base_timeout=timeout, warmup_timeout=0)
+    async with TransportRuntimeFactory(config).create() as engine:
+        return await engine.send(TransportRequest(method, url, **request))  # type: ignore[arg-type]
+
+
+async def test_answers_with_status_headers_and_body() -> None:
+    async with serving(OK) as server:
+        response = await ask(server.url + "/x", headers={"X-A": "1"})
+
+    assert (response.status, response.body, response.error) == (200, b"hi", None)
+    assert response.headers["x-tag"] == "a"
+    assert b"X-A: 1" in server.heads[0]
+
+
+async def test_refused_connection_is_a_value_and_not_sent() -> None:
+    response = await ask(f"http://127.0.0.1:{closed_port()}/")
+
+    assert response.error is not None
+    assert (response.error.kind, response.sent) == (TransportErrorKind.CONNECT_REFUSED, Sent.NOT_SENT)
+
+
+async def test_unknown_host_is_dns() -> None:
+    response = await ask("http://no-such-host.invalid/")
+
+    assert response.error is not None
+    assert (response.error.kind, response.sent) == (TransportErrorKind.DNS, Sent.NOT_SENT)
+
+
+async def test_silent_peer_ends_at_the_deadline() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with serving(silent) as server:
+        response = await ask(server.url, timeout=0.05)
+
+    assert response.error is not None
+    assert (response.error.kind, response.sent) == (TransportErrorKind.TOTAL_TIMEOUT, Sent.MAYBE_SENT)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+async def test_one_attempt_is_one_request_on_the_wire(method: str) -> None:
+    """aiohttp by itself sends idempotent requests again when the peer hangs up."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with serving(hang_up) as server:
+        response = await ask(server.url, method=method)
+
+    assert response.error is not None
+    assert response.error.kind is TransportErrorKind.DISCONNECTED
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", TransportErrorKind.BODY_INCOMPLETE),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\nhi", TransportErrorKind.BODY_TOO_LARGE),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi", "content_encoding"),
+        (b"SSH-2.0-OpenSSH_9\r\n\r\n", TransportErrorKind.PROTOCOL),
+    ],
+)
+async def test_broken_answers(answer: bytes, kind: str) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+
+    async with serving(once) as server:
+        response = await ask(server.url)
+
+    assert response.error is not None
+    assert (response.error.kind, response.sent) == (kind, Sent.RESPONDED)
+
+
+async def test_endless_body_stops_at_the_cap() -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(1000):
+            writer.write(b"x" * 65536)
+            await writer.drain()
+
+    async with serving(endless) as server:
+        response = await ask(server.url)
+
+    assert response.error is not None
+    assert (response.error.kind, response.status) == (TransportErrorKind.BODY_TOO_LARGE, 200)
+
+
+async def test_redirect_comes_back_as_it_is() -> None:
+    answer = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+    async with serving(answer) as server:
+        response = await ask(server.url)
+
+    assert (response.status, response.error, server.requests) == (302, None, 1)
+
+
+async def test_cookies_are_not_kept() -> None:
+    answer = OK.replace(b"X-Tag: a", b"Set-Cookie: s=1")
+    async with serving(answer) as server:
+        config = AiohttpEngineConfig(warmup_timeout=0)
+        async with TransportRuntimeFactory(config).create() as engine:
+            for _ in range(2):
+                await engine.send(TransportRequest("GET", server.url.replace("127.0.0.1", "localhost")))
+
+    assert server.requests == 2
+    assert not any(b"cookie" in head.lower() for head in server.heads)
+
+
+async def test_header_injection_is_an_invalid_request() -> None:
+    async with serving(OK) as server:
+        response = await ask(server.url, headers={"X": "a\r\nY: b"})
+
+    assert response.error is not None
+    assert response.error.kind is TransportErrorKind.INVALID_REQUEST
+    assert server.requests == 0
+
+
+async def test_cancellation_goes_through() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with serving(silent) as server:
+        task = asyncio.create_task(ask(server.url))
+        while not server.requests:
+            await asyncio.sleep(0)
+        task.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_never_more_connections_than_the_limit() -> None:
+    async with serving(OK) as server:
+        config = AiohttpEngineConfig(warmup_timeout=0, tcp_connection=TcpConnectionConfig(limit=3))
+        async with TransportRuntimeFactory(config).create() as engine:
+            await asyncio.gather(*(engine.send(TransportRequest("GET", server.url)) for _ in range(50)))
+
+    assert server.requests == 50
+    assert server.connections == 3
+
+
+def test_running_out_of_file_descriptors_is_not_charged_to_the_peer() -> None:
+    error = OSError(errno.EMFILE, "Too many open files")
+
+    response = as_response(error, "http://peer/", None)
+
+    assert response.error is not None
+    assert response.error.kind is TransportErrorKind.LOCAL_RESOURCE
+
+
+async def test_error_messages_hold_no_query() -> None:
+    response = await ask(f"http://127.0.0.1:{closed_port()}/a?key=canary-7")
+
+    assert response.error is not None
+    assert "canary" not in response.error.message

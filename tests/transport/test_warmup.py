@@ -1,0 +1,62 @@
+"""Connections that are open before the first row."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from http_enrich_transport import (
+    AiohttpEngineConfig,
+    TcpConnectionConfig,
+    TransportEngine,
+    TransportRequest,
+    TransportRuntimeFactory,
+)
+
+from tests.support.peer import OK, closed_port, serving
+
+
+def engine(url: str, *, timeout: float = 5) -> TransportEngine:
+    config = AiohttpEngineConfig(warmup_timeout=timeout, tcp_connection=TcpConnectionConfig(limit=4))
+    return TransportRuntimeFactory(config, warmup_url=url).create()
+
+
+async def test_opens_the_whole_pool_without_a_request() -> None:
+    async with serving(OK) as server, engine(server.url) as warm:
+        assert (warm.warmup.warmed_up, warm.warmup.connections, warm.warmup.error) == (True, 4, None)
+        assert (server.connections, server.requests) == (4, 0)
+
+
+async def test_requests_use_the_warm_connections() -> None:
+    async with serving(OK) as server, engine(server.url) as warm:
+        await asyncio.gather(*(warm.send(TransportRequest("GET", server.url)) for _ in range(20)))
+
+        assert (server.connections, server.requests) == (4, 20)
+
+
+async def test_failure_is_recorded_and_the_engine_still_works() -> None:
+    async with serving(OK) as server, engine(f"http://127.0.0.1:{closed_port()}/") as cold:
+        assert cold.warmup.error == "ClientConnectorError: ECONNREFUSED"
+        assert not cold.warmup.warmed_up
+        assert (await cold.send(TransportRequest("GET", server.url))).status == 200
+
+
+async def test_a_slow_peer_costs_no_more_than_the_timeout() -> None:
+    """A listening socket with a full backlog lets nobody in."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        fillers = [asyncio.create_task(asyncio.open_connection("127.0.0.1", port)) for _ in range(4)]
+        await asyncio.sleep(0.05)
+
+        async with engine(f"http://127.0.0.1:{port}/", timeout=0.1) as cold:
+            report = cold.warmup
+
+        for filler in fillers:
+            filler.cancel()
+        results = await asyncio.gather(*fillers, return_exceptions=True)
+        for result in results:
+            if isinstance(result, tuple):
+                result[1].close()
+    assert report.error == "warm-up took longer than 0.1 s"

@@ -1,0 +1,67 @@
+"""The `transport:` block of a pipeline. Imports no HTTP library: Airflow reads this."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo
+
+from ._engine import TransportEngineType
+from ._factory import engine_config
+from ._settings import Count, Seconds, Settings
+
+
+class TcpConnectionConfig(Settings):
+    """The connection pool of one worker process."""
+
+    limit: Count = 10
+    """Concurrent TCP connections per worker."""
+
+
+class TransportConfig(Settings):
+    """What every engine's configuration has."""
+
+    engine: str = TransportEngineType.AIOHTTP
+    base_timeout: Seconds = Field(default=30, gt=0)
+    """Seconds for one attempt, from waiting for a connection to the last byte of the body."""
+    warmup_timeout: Seconds = 10
+    """Seconds that opening connections ahead of the first row may take; 0 turns it off."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests the engine can have in flight."""
+        return 10
+
+
+class AiohttpEngineConfig(TransportConfig):
+    """The aiohttp engine."""
+
+    engine: Literal["aiohttp"] = "aiohttp"
+    tcp_connection: TcpConnectionConfig = TcpConnectionConfig()
+
+    @property
+    def concurrency(self) -> int:
+        """One request per connection."""
+        return self.tcp_connection.limit
+
+
+class MemoryEngineConfig(TransportConfig):
+    """The in-memory engine: a Python function answers, nothing touches a network."""
+
+    engine: Literal["memory"] = "memory"
+    handler: str = Field(pattern=r"^[\w.]+:\w+$")
+    """`package.module:function`, importable on the workers; `TransportRequest` in, `TransportResponse` out."""
+
+
+def parse_transport(value: Any, info: ValidationInfo | None = None) -> TransportConfig:
+    """
+    Build the configuration of the engine that *value* names.
+
+    Raises `ValueError` for an unknown engine and pydantic's `ValidationError`
+    for options that the engine does not have.
+    """
+    if isinstance(value, TransportConfig):
+        return value
+    name = value.get("engine", TransportEngineType.AIOHTTP) if isinstance(value, dict) else "aiohttp"
+    context = info.context if info else None
+    return engine_config(name).model_validate(value, context=context)

@@ -1,0 +1,76 @@
+"""The base of every configuration model, and the types they are written in."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        msg = "expected a number, not true or false"
+        raise ValueError(msg)
+    return value
+
+
+def _to_seconds(value: Any) -> Any:
+    """Turn `10m` into 600.0; leave everything that is not such a text to pydantic."""
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        return float(match[1]) * _UNITS[match[2]]
+    return _no_bool(value)
+
+
+Seconds = Annotated[float, BeforeValidator(_to_seconds), Field(ge=0, allow_inf_nan=False)]
+"""A duration: a number of seconds, or a text such as `250ms`, `5s`, `10m`, `1h`, `1d`."""
+
+Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
+"""A whole number, one or more."""
+
+
+class Settings(BaseModel):
+    """Base of every configuration model: immutable, and an unknown key is an error with a hint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            details = [_explained(cls, each) for each in error.errors(include_url=False)]
+            raise ValidationError.from_exception_data(cls.__name__, details, hide_input=True) from None
+
+
+def _explained(model: type[Settings], error: ErrorDetails) -> InitErrorDetails:
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
+        message = _unknown_key(model, str(error["loc"][0]))
+    if error["type"] == "missing":
+        message = "this key is missing"
+    # Without a context pydantic takes the text as it is, braces and all.
+    return InitErrorDetails(
+        type=PydanticCustomError(error["type"], message), loc=error["loc"], input=error["input"]
+    )
+
+
+def _unknown_key(model: type[Settings], key: str) -> str:
+    known = sorted(field.alias or name for name, field in model.model_fields.items())
+    near = get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+    return f"unknown key {key!r}; {hint}"

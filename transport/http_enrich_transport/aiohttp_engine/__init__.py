@@ -1,0 +1,5 @@
+"""The engine that wraps aiohttp."""
+
+from ._engine import AiohttpEngine
+
+__all__ = ["AiohttpEngine"]
