@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import msgspec
+
 from http_enrich_transport import TransportRequest, TransportResponse
 
 

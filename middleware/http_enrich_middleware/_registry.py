@@ -7,9 +7,10 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-from http_enrich_transport import Settings
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
+
+from http_enrich_transport import Settings
 
 from ._exchange import Middleware
 from ._runtime import WorkerRuntime

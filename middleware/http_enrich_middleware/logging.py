@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Literal
 
-from http_enrich_transport import redact_url
 from pydantic import Field
+
+from http_enrich_transport import redact_url
 
 from ._exchange import Handler, Middleware, RequestExchange
 from ._registry import MiddlewareConfig

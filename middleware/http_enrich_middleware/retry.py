@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from http_enrich_transport import RETRYABLE_KINDS, Count, Seconds, Sent
 from pydantic import Field
+
+from http_enrich_transport import RETRYABLE_KINDS, Count, Seconds, Sent
 
 from ._exchange import Handler, Middleware, RequestExchange
 from ._registry import MiddlewareConfig

@@ -1,0 +1,1 @@
+"""The Airflow provider: an operator that checks a pipeline and runs it on Spark."""

@@ -1,0 +1,1 @@
+"""Runs a pipeline on Spark: one row, one request."""

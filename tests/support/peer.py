@@ -40,7 +40,7 @@ class Server:
 async def serving(answer: bytes | Peer) -> AsyncIterator[Server]:
     server = Server(answer)
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.url = "http://127.0.0.1:%d" % listener.sockets[0].getsockname()[1]
+    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:

@@ -6,6 +6,8 @@ import asyncio
 import errno
 
 import pytest
+from tests.support.peer import OK, closed_port, serving
+
 from http_enrich_transport import (
     AiohttpEngineConfig,
     Sent,
@@ -17,7 +19,6 @@ from http_enrich_transport import (
 )
 from http_enrich_transport.aiohttp_engine._errors import as_response
 
-from tests.support.peer import OK, closed_port, serving
 
 async def ask(url: str, *, method: str = "GET", timeout: float = 5, **request: object) -> TransportResponse:
     config = AiohttpEngineConfig(base_timeout=timeout, warmup_timeout=0)
@@ -138,13 +139,15 @@ async def test_header_injection_is_an_invalid_request() -> None:
 
 
 async def test_cancellation_goes_through() -> None:
+    arrived = asyncio.Event()
+
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.set()
         await reader.read()
 
     async with serving(silent) as server:
         task = asyncio.create_task(ask(server.url))
-        while not server.requests:
-            await asyncio.sleep(0)
+        await arrived.wait()
         task.cancel()
 
         with pytest.raises(asyncio.CancelledError):

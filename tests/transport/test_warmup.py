@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from tests.support.peer import OK, closed_port, serving
+
 from http_enrich_transport import (
     AiohttpEngineConfig,
     TcpConnectionConfig,
@@ -12,8 +14,6 @@ from http_enrich_transport import (
     TransportRequest,
     TransportRuntimeFactory,
 )
-
-from tests.support.peer import OK, closed_port, serving
 
 
 def engine(url: str, *, timeout: float = 5) -> TransportEngine:

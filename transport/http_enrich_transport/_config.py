@@ -50,7 +50,7 @@ class MemoryEngineConfig(TransportConfig):
 
     engine: Literal["memory"] = "memory"
     handler: str = Field(pattern=r"^[\w.]+:\w+$")
-    """`package.module:function`, importable on the workers; `TransportRequest` in, `TransportResponse` out."""
+    """`package.module:function`, importable on the workers; takes a request, returns a response."""
 
 
 def parse_transport(value: Any, info: ValidationInfo | None = None) -> TransportConfig:

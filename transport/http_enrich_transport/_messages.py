@@ -10,7 +10,6 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from ._errors import Sent, TransportError, TransportErrorKind
 from ._redact import redact_url
 
-
 _NO_HEADERS: Mapping[str, str] = CIMultiDictProxy(CIMultiDict())
 
 

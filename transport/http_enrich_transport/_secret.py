@@ -37,4 +37,4 @@ def _validate(value: Any, info: ValidationInfo) -> SecretText:
         return SecretText(value)
     # The value itself must not be echoed, so the message names the remedy only.
     remedy = "a secret is not written into the pipeline; use ${conn.ID.password}, ${env.NAME} or ${file.PATH}"
-    raise PydanticCustomError("literal_secret", remedy)  # type: ignore[arg-type]
+    raise PydanticCustomError("literal_secret", remedy)

@@ -9,11 +9,12 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from .._config import AiohttpEngineConfig
-from .._engine import TransportEngine, TransportEngineType, WarmupReport
-from .._errors import Sent, TransportErrorKind
-from .._factory import TransportEngineFactory
-from .._messages import TransportRequest, TransportResponse
+from http_enrich_transport._config import AiohttpEngineConfig
+from http_enrich_transport._engine import TransportEngine, TransportEngineType, WarmupReport
+from http_enrich_transport._errors import Sent, TransportErrorKind
+from http_enrich_transport._factory import TransportEngineFactory
+from http_enrich_transport._messages import TransportRequest, TransportResponse
+
 from ._errors import BodyTooLargeError, as_response
 from ._warmup import warm_up
 

@@ -7,9 +7,9 @@ import ssl
 
 import aiohttp
 
-from .._errors import Sent, TransportErrorKind
-from .._messages import TransportResponse
-from .._redact import redact_url
+from http_enrich_transport._errors import Sent, TransportErrorKind
+from http_enrich_transport._messages import TransportResponse
+from http_enrich_transport._redact import redact_url
 
 Kind = TransportErrorKind
 

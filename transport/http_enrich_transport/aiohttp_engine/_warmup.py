@@ -11,7 +11,8 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from yarl import URL
 
-from .._engine import WarmupReport
+from http_enrich_transport._engine import WarmupReport
+
 from ._errors import describe
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
@@ -30,7 +31,7 @@ async def warm_up(
     # All are held until the last is up: a connection given back early would be
     # handed out again and the pool would hold one instead of many.
     attempts = [asyncio.ensure_future(_connect(session, url)) for _ in range(connections)]
-    done, late = await asyncio.wait(attempts, timeout=timeout)
+    _done, late = await asyncio.wait(attempts, timeout=timeout)
     for attempt in late:
         attempt.cancel()
     results = await asyncio.gather(*attempts, return_exceptions=True)

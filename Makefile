@@ -1,0 +1,38 @@
+# Every target but help and clean first makes sure that .venv and Java are there.
+# ARGS is passed on, for example: make test ARGS="-k retry"
+.PHONY: help setup demo test lint airflow build clean
+.DEFAULT_GOAL := help
+
+# Spark's tools are looked up on PATH.
+# exec: a Ctrl-C has to reach the program itself.
+RUN := exec env PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
+
+setup:  ## Make .venv, and install Java if it is missing
+	@scripts/bootstrap.sh
+	@scripts/ensure_java.sh
+
+demo: setup  ## Enrich 28,298 airports: Airflow, Spark and a local API
+	@$(RUN) .venv/bin/python -m http_enrich_demo demo $(ARGS)
+
+test: setup  ## Run the tests
+	@$(RUN) .venv/bin/python -m pytest $(ARGS)
+
+lint: setup  ## Check formatting, style, types and import directions
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+	@$(RUN) lint-imports
+
+airflow: setup  ## Airflow with the example DAGs and the local API, until Ctrl-C
+	@$(RUN) .venv/bin/python -m http_enrich_demo airflow $(ARGS)
+
+build: setup  ## Build the wheel and the sdist into dist/
+	@$(RUN) hatchling build -d dist
+
+clean:  ## Delete what was built or cached; .venv stays
+	rm -rf build dist spark-warehouse metastore_db derby.log
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

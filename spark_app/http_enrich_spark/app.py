@@ -1,0 +1,50 @@
+"""The Spark application: reads a submission, runs it, reports."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .config import PipelineConfig, PipelineError, RunInfo
+from .submission import Report, Submission
+
+logger = logging.getLogger("http_enrich")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the submission in the file that *arguments* name; returns the exit status."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(message)s")
+    submission = Submission.read(Path(arguments[0]))
+    report = _run(submission)
+    report.write(Path(submission.report))
+    if report.error:
+        logger.error("%s", report.error)
+    return 1 if report.error else 0
+
+
+def _run(submission: Submission) -> Report:
+    from .driver import RunError
+
+    try:
+        # Everything that can be wrong with the pipeline is known before Spark starts.
+        return Report(summary=execute(submission.load(), submission.run))
+    except (PipelineError, RunError) as error:
+        return Report(error=str(error))
+
+
+def execute(config: PipelineConfig, run: RunInfo, *, master: str | None = None) -> dict[str, object]:
+    """Run *config* in a Spark session of its own and return the figures; raises `RunError`."""
+    from pyspark.sql import SparkSession
+
+    from .driver import run_pipeline
+
+    builder = SparkSession.builder.appName(f"http-enrich {config.name}")
+    spark = (builder.master(master) if master else builder).getOrCreate()
+    try:
+        if spark.sparkContext.getConf().get("spark.log.level") is None:
+            spark.sparkContext.setLogLevel("WARN")
+        return run_pipeline(spark, config, run).as_dict()
+    finally:
+        spark.stop()

@@ -1,0 +1,42 @@
+"""The archive that carries our code to the executors."""
+
+from __future__ import annotations
+
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+_SHIPPED = ("http_enrich_transport", "http_enrich_middleware", "http_enrich_spark")
+_OLDEST = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a zip can hold; real times would make every archive differ."""
+
+
+def build_py_files(target: Path) -> Path:
+    """Write the `--py-files` archive to *target*; equal sources give equal bytes."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for package in _SHIPPED:
+            folder = package_folder(package)
+            for file in sorted(folder.rglob("*.py")):
+                name = f"{package}/{file.relative_to(folder).as_posix()}"
+                archive.writestr(_entry(name), file.read_bytes())
+    return target
+
+
+def application() -> Path:
+    """Return the script that `spark-submit` starts."""
+    return package_folder("http_enrich_spark") / "launch" / "main.py"
+
+
+def package_folder(package: str) -> Path:
+    """Return where *package* is installed."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        msg = f"{package} is not installed; reinstall airflow-provider-http-enrich-spark"
+        raise ModuleNotFoundError(msg)
+    return Path(spec.origin).parent
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, _OLDEST)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry

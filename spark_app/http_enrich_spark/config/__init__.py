@@ -1,0 +1,32 @@
+"""The pipeline file: what it may say, how it is read, how its placeholders are filled. Imports no Spark."""
+
+from ._interpolate import RunInfo
+from ._load import check_pipeline, load_pipeline
+from ._pipeline import (
+    EndpointConfig,
+    ExecutionConfig,
+    PipelineConfig,
+    ResponseConfig,
+    SinkConfig,
+    SourceConfig,
+)
+from ._problems import PipelineError, Problem
+from ._references import connection_ids
+from ._yaml import Document, read_document
+
+__all__ = [
+    "Document",
+    "EndpointConfig",
+    "ExecutionConfig",
+    "PipelineConfig",
+    "PipelineError",
+    "Problem",
+    "ResponseConfig",
+    "RunInfo",
+    "SinkConfig",
+    "SourceConfig",
+    "check_pipeline",
+    "connection_ids",
+    "load_pipeline",
+    "read_document",
+]

@@ -1,0 +1,62 @@
+"""Reads connections from `AIRFLOW_CONN_…` variables, without Airflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+_PLAIN = ("host", "port", "schema", "conn_type")
+"""Fields that say where, not who: they may appear in addresses and logs."""
+
+
+def variable(conn_id: str) -> str:
+    """Return the name of the environment variable that holds the connection *conn_id*."""
+    return f"AIRFLOW_CONN_{conn_id.upper()}"
+
+
+def lookup(name: str, environ: Mapping[str, str]) -> tuple[str, bool]:
+    """
+    Return the value of `ID.field` or `ID.extra.key`, and whether it is secret.
+
+    Raises `ValueError` when the connection or the field is missing.
+    """
+    conn_id, _, field = name.partition(".")
+    if variable(conn_id) not in environ:
+        msg = f"no connection {conn_id!r}; create it in Airflow or set {variable(conn_id)}"
+        raise ValueError(msg)
+    value: Any = _parse(conn_id, environ[variable(conn_id)])
+    for key in field.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if value is None or value == "" or isinstance(value, dict | list):
+        msg = f"connection {conn_id!r} has no {field!r}; fill it in"
+        raise ValueError(msg)
+    return str(value), field not in _PLAIN
+
+
+def _parse(conn_id: str, text: str) -> dict[str, Any]:
+    """Read a connection as Airflow writes it: JSON, or a URI."""
+    if not text.lstrip().startswith("{"):
+        return _parse_uri(text)
+    try:
+        fields: dict[str, Any] = json.loads(text)
+        if isinstance(fields.get("extra"), str):
+            fields["extra"] = json.loads(fields["extra"] or "{}")
+    except ValueError:
+        msg = f"{variable(conn_id)} is not valid JSON"
+        raise ValueError(msg) from None  # the text holds secrets
+    return fields
+
+
+def _parse_uri(text: str) -> dict[str, Any]:
+    parts = urlsplit(text)
+    return {
+        "conn_type": parts.scheme,
+        "host": unquote(parts.hostname or ""),
+        "port": parts.port,
+        "login": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "schema": unquote(parts.path.lstrip("/")),
+        "extra": dict(parse_qsl(parts.query)),
+    }

@@ -1,0 +1,150 @@
+"""Fills the placeholders that are known before the first row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path as FilePath
+from typing import Any
+
+from http_enrich_transport import SecretText
+
+from . import _connections
+from ._problems import Path, Problem
+from ._references import Reference, escape, split
+from ._yaml import Document
+
+_ROW_FIELDS = ("path", "params", "headers", "json", "form", "body")
+"""The keys of `endpoint:` whose texts may hold `${row.column}`."""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """
+    One run: its id and its data window, as `${run.…}` gives them.
+
+    `window_start` and `window_end` are ISO 8601 texts, the end excluded.
+    """
+
+    id: str = "manual"
+    window_start: str | None = None
+    window_end: str | None = None
+    partition_key: str | None = None
+
+    def value(self, name: str) -> str:
+        """Return `${run.name}`; raises `ValueError` where this run has none."""
+        if name == "id":
+            return self.id
+        if name == "partition_key":
+            return self._given(self.partition_key, "partition_key")
+        start = self._given(self.window_start, "data window")
+        end = self._given(self.window_end, "data window")
+        if start == end:
+            msg = (
+                f"the data window is empty ({start} to {end}): a cron string gives none; "
+                "schedule the DAG with CronDataIntervalTimetable"
+            )
+            raise ValueError(msg)
+        return {"window_start": start, "window_end": end, "date": start[:10]}[name]
+
+    def _given(self, value: str | None, what: str) -> str:
+        if value is None:
+            msg = f"this run has no {what}; give it one, or schedule the DAG with CronDataIntervalTimetable"
+            raise ValueError(msg)
+        return value
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where placeholders find their values."""
+
+    variables: Mapping[str, Any]
+    run: RunInfo
+    environ: Mapping[str, str] = field(repr=False)
+
+    def resolve(self, reference: Reference) -> Any:
+        """Return the value of *reference*, a `SecretText` if it must not be seen; raises `ValueError`."""
+        resolvers: dict[str, Callable[[str], Any]] = {
+            "var": self._variable,
+            "env": self._env,
+            "run": self.run.value,
+            "conn": self._connection,
+            "file": _file,
+        }
+        return resolvers[reference.namespace](reference.name)
+
+    def _variable(self, name: str) -> Any:
+        if name not in self.variables:
+            raise ValueError(unknown_variable(name, self.variables))
+        return self.variables[name]
+
+    def _env(self, name: str) -> str:
+        if name not in self.environ:
+            msg = f"the environment variable {name} is not set"
+            raise ValueError(msg)
+        return self.environ[name]
+
+    def _connection(self, name: str) -> str | SecretText:
+        value, secret = _connections.lookup(name, self.environ)
+        return SecretText(value) if secret else value
+
+
+def _file(name: str) -> SecretText:
+    try:
+        return SecretText(FilePath(name).read_text().strip())
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"the secret file {name} cannot be read: {type(error).__name__}"
+        raise ValueError(msg) from None
+
+
+def unknown_variable(name: str, variables: Mapping[str, Any]) -> str:
+    """Say that there is no variable *name*, and which there are."""
+    near = get_close_matches(name, list(variables), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"given: {', '.join(sorted(variables)) or 'none'}"
+    return f"no variable {name!r}; {hint}"
+
+
+def row_allowed(path: Path) -> bool:
+    """Say whether the text at *path* may hold `${row.column}`."""
+    return len(path) > 1 and path[0] == "endpoint" and path[1] in _ROW_FIELDS
+
+
+def interpolate(document: Document, scope: Scope) -> tuple[Any, list[Problem]]:
+    """Return the values of *document* with all but `${row.…}` filled in, and what went wrong."""
+    problems: list[Problem] = []
+
+    def fill(value: Any, path: Path) -> Any:
+        if isinstance(value, str):
+            try:
+                return _fill_text(value, scope, template=row_allowed(path))
+            except ValueError as error:
+                problems.append(document.problem(path, str(error)))
+                return value
+        if isinstance(value, Mapping):
+            return {key: fill(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [fill(item, (*path, index)) for index, item in enumerate(value)]
+        return value
+
+    return fill(document.data, ()), problems
+
+
+def _fill_text(text: str, scope: Scope, *, template: bool) -> Any:
+    """Fill one text; a text that is one placeholder and nothing else keeps the value's type."""
+    parts = [
+        part if isinstance(part, str) or part.namespace == "row" else scope.resolve(part)
+        for part in split(text)
+    ]
+    if len(parts) == 1 and not isinstance(parts[0], str | SecretText | Reference):
+        return parts[0]
+    filled = "".join(_write(part, template=template) for part in parts)
+    return SecretText(filled) if any(isinstance(part, SecretText) for part in parts) else filled
+
+
+def _write(part: Any, *, template: bool) -> str:
+    if isinstance(part, Reference):
+        return part.text
+    plain = part.get_secret_value() if isinstance(part, SecretText) else str(part)
+    # Where rows are filled in later, a value must not become a placeholder.
+    return escape(plain) if template else plain

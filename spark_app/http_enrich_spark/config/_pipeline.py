@@ -1,0 +1,198 @@
+"""The models of the pipeline file."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
+
+from http_enrich_middleware import MiddlewareConfig, parse_middleware
+from http_enrich_transport import (
+    AiohttpEngineConfig,
+    Count,
+    SecretText,
+    Settings,
+    TransportConfig,
+    parse_transport,
+)
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Options = dict[str, str | int | float | bool]
+
+_FRAMING_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"}
+"""They decide where a message ends; the HTTP engine alone writes them (RFC 9112 §6)."""
+
+
+def _template(value: Any) -> str | SecretText:
+    """Take a text or a number; lists and mappings have no one way to be written into a URL or header."""
+    if isinstance(value, str | SecretText):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    msg = "expected a text or a number"
+    raise ValueError(msg)
+
+
+Template = Annotated[str | SecretText, BeforeValidator(_template)]
+"""A text that may hold `${row.column}`; secret when a secret went into it."""
+
+
+class SourceConfig(Settings):
+    """Where rows come from: one of `path` (with `format`), `table` or `query`."""
+
+    format: str = "parquet"
+    path: str | None = None
+    options: Options = {}
+    """Passed to Spark's reader."""
+    table: str | None = None
+    query: str | None = None
+    """Spark SQL."""
+    where: str | None = None
+    """SQL predicate; rows for which it is not true are left out."""
+    id: list[str] = Field(min_length=1)
+    """The columns that identify a row."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if sum(each is not None for each in (self.path, self.table, self.query)) != 1:
+            msg = "give exactly one of path, table and query"
+            raise ValueError(msg)
+        return self
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        msg = "expected an address such as https://api.example.com"
+        raise ValueError(msg)
+    if parts.username or parts.password:
+        msg = "credentials do not belong into the address; use an auth middleware"
+        raise ValueError(msg)
+    if parts.query or parts.fragment:
+        msg = "no query or fragment here; use endpoint.params"
+        raise ValueError(msg)
+    return value.rstrip("/")
+
+
+def _header_name(name: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        msg = f"{name!r} is not a header name"
+        raise ValueError(msg)
+    if name.lower() in _FRAMING_HEADERS:
+        msg = f"{name!r} is written by the HTTP engine and cannot be set"
+        raise ValueError(msg)
+    return name
+
+
+class EndpointConfig(Settings):
+    """The request that each row becomes."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)]
+    """Scheme, host and port; no row can change them."""
+    method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    path: Template = "/"
+    params: dict[str, Template] = {}
+    headers: dict[Annotated[str, AfterValidator(_header_name)], Template] = {}
+    json_: Any = Field(default=None, alias="json")
+    form: dict[str, Template] | None = None
+    body: Template | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if sum(each is not None for each in (self.json_, self.form, self.body)) > 1:
+            msg = "give at most one of json, form and body"
+            raise ValueError(msg)
+        if isinstance(self.path, str) and not self.path.startswith("/"):
+            msg = "path must start with '/'"
+            raise ValueError(msg)
+        return self
+
+
+class ResponseConfig(Settings):
+    """What becomes of the answer."""
+
+    select: str | None = Field(default=None, pattern=r"^[\w-]+(\.[\w-]+)*$")
+    """Dotted path into the JSON body."""
+    schema_: str | None = Field(default=None, alias="schema")
+    """Columns to read from there, as Spark DDL."""
+    keep_body: bool = False
+    """Keep the body's text in `http.body`."""
+    headers: list[str] = []
+    """Names of answer headers to keep in `http.headers`."""
+
+
+class SinkConfig(Settings):
+    """Where the enriched table goes: a `path` (with `format`) or a `table`."""
+
+    format: str = "parquet"
+    path: str | None = None
+    table: str | None = None
+    options: Options = {}
+    """Passed to Spark's writer."""
+    partition_by: list[str] = []
+    mode: Literal["append", "overwrite", "overwrite_partitions", "error"] = "error"
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if (self.path is None) == (self.table is None):
+            msg = "give exactly one of path and table"
+            raise ValueError(msg)
+        if self.mode == "overwrite_partitions" and not self.partition_by:
+            msg = "mode overwrite_partitions needs partition_by"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def name(self) -> str:
+        """The path or the table, for people."""
+        return self.path or self.table or ""
+
+
+class ExecutionConfig(Settings):
+    """How the work is cut up, and when to give up."""
+
+    concurrency: Count | None = None
+    """Requests in flight per worker process; default: `tcp_connection.limit`."""
+    batch_size: Count = 10_000
+    """Rows per Spark task."""
+    max_error_rate: Fraction = 0.5
+    """Share of failed rows above which the run fails and publishes nothing; 1 turns it off."""
+    checkpoint: str | None = None
+    """Folder for answers that are not published yet; default: beside `sink.path`."""
+
+
+class PipelineConfig(Settings):
+    """A whole pipeline file."""
+
+    version: Literal[1]
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$")
+    source: SourceConfig
+    endpoint: EndpointConfig
+    transport: Annotated[SerializeAsAny[TransportConfig], BeforeValidator(parse_transport)] = (
+        AiohttpEngineConfig()
+    )
+    middleware: list[Annotated[SerializeAsAny[MiddlewareConfig], BeforeValidator(parse_middleware)]] = []
+    response: ResponseConfig = ResponseConfig()
+    sink: SinkConfig
+    execution: ExecutionConfig = ExecutionConfig()
+
+    @model_validator(mode="after")
+    def _has_checkpoint(self) -> Self:
+        if self.sink.path is None and self.execution.checkpoint is None:
+            msg = "a sink table needs execution.checkpoint, a folder that every executor can reach"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def concurrency(self) -> int:
+        """Requests in flight per worker process."""
+        return self.execution.concurrency or self.transport.concurrency
+
+    @property
+    def checkpoint(self) -> str:
+        """The folder for answers that are not published yet."""
+        return self.execution.checkpoint or f"{(self.sink.path or '').rstrip('/')}.http_enrich"

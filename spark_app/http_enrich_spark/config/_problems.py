@@ -1,0 +1,42 @@
+"""What is wrong with a pipeline, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+Path = tuple[str | int, ...]
+"""Where a value stands: keys and list indexes from the top of the file."""
+
+
+class Problem(NamedTuple):
+    """One thing to mend; line and column count from 1 and are 0 where there is no text."""
+
+    line: int
+    column: int
+    path: Path
+    message: str
+
+
+class PipelineError(ValueError):
+    """A pipeline that cannot run; the text lists every problem with its place."""
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        self.name = name
+        self.problems = sorted(problems)
+        super().__init__("\n".join(_line(name, problem) for problem in self.problems))
+
+    def __reduce__(self) -> tuple[type[PipelineError], tuple[str, Sequence[Problem]]]:
+        return type(self), (self.name, self.problems)
+
+
+def dotted(path: Path) -> str:
+    """Write *path* as people do: `middleware[0].max_attempts`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def _line(name: str, problem: Problem) -> str:
+    place = f"{name}:{problem.line}:{problem.column}" if problem.line else name
+    field = f"{dotted(problem.path)}: " if problem.path else ""
+    return f"{place}: {field}{problem.message}"

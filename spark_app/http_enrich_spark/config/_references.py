@@ -1,0 +1,84 @@
+"""Finds and reads the `${namespace.name}` placeholders of a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ._problems import Path
+
+NAMESPACES = ("var", "env", "run", "conn", "file", "row")
+RUN_FIELDS = ("id", "date", "window_start", "window_end", "partition_key")
+
+_PLACEHOLDER = re.compile(r"\$\$\{|\$\{([^{}]*)\}?")
+
+
+class Reference(NamedTuple):
+    """One placeholder: `${conn.api.password}` is `("conn", "api.password")`."""
+
+    namespace: str
+    name: str
+
+    @property
+    def text(self) -> str:
+        """The placeholder as it is written."""
+        return f"${{{self.namespace}.{self.name}}}"
+
+
+def split(text: str) -> list[str | Reference]:
+    """
+    Split *text* into literals and references; `$${` is a literal `${`.
+
+    Raises `ValueError` for a placeholder that has no meaning.
+    """
+    parts: list[str | Reference] = []
+    end = 0
+    for match in _PLACEHOLDER.finditer(text):
+        parts.append(text[end : match.start()])
+        end = match.end()
+        parts.append("${" if match[0] == "$${" else _reference(match[0], match[1]))
+    parts.append(text[end:])
+    return [part for part in parts if part]
+
+
+def _reference(written: str, inner: str) -> Reference:
+    if not written.endswith("}"):
+        msg = f"{written[:40]!r} is not closed by '}}' (a literal '${{' is written '$${{')"
+        raise ValueError(msg)
+    namespace, _, name = inner.partition(".")
+    # A path may be written ${file./run/secrets/key}: the dot belongs to the syntax.
+    if namespace not in NAMESPACES or not name:
+        known = ", ".join(f"${{{known}.…}}" for known in NAMESPACES)
+        msg = f"no placeholder {written!r}; there are {known}"
+        raise ValueError(msg)
+    if namespace == "run" and name not in RUN_FIELDS:
+        msg = f"no placeholder {written!r}; ${{run.…}} has {', '.join(RUN_FIELDS)}"
+        raise ValueError(msg)
+    if namespace == "conn" and "." not in name:
+        msg = f"{written!r} names no field; write ${{conn.{name}.password}}, .login, .host or .extra.KEY"
+        raise ValueError(msg)
+    return Reference(namespace, name)
+
+
+def escape(text: str) -> str:
+    """Write *text* so that `split` reads it as a literal."""
+    return text.replace("${", "$${")
+
+
+def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield every text below *value* with its path."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from walk(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from walk(item, (*path, index))
+
+
+def connection_ids(data: Any) -> set[str]:
+    """Return the ids of the connections that *data* refers to."""
+    references = (part for _, text in walk(data) for part in split(text) if isinstance(part, Reference))
+    return {each.name.split(".")[0] for each in references if each.namespace == "conn"}

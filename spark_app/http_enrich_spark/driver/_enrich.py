@@ -1,0 +1,74 @@
+"""Adds the answers to the rows: requests in Python workers, columns in the JVM."""
+
+from __future__ import annotations
+
+import math
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StringType, StructField, StructType
+
+from http_enrich_spark.config import PipelineConfig
+from http_enrich_spark.worker import EnrichBatches, WorkerPlan
+from http_enrich_spark.worker._record import HTTP_DDL
+
+_CORRUPT = "__http_enrich_corrupt"
+_PARSED = "__http_enrich_parsed"
+
+
+def enrich(rows: DataFrame, count: int, config: PipelineConfig, schema: StructType | None) -> DataFrame:
+    """
+    Return *rows* (*count* of them) with the columns of *schema* and the column `http`.
+
+    Nothing happens until the result is written. Whoever uses it twice sends
+    every request twice: write it once and read what was written.
+    """
+    tasks = _tasks(rows, count, config.execution.batch_size)
+    buckets = rows.repartition(tasks, *config.source.id)
+    wide = StructType([*rows.schema.fields, StructField("http", DataType.fromDDL(HTTP_DDL))])
+    answered = buckets.mapInArrow(EnrichBatches(WorkerPlan(config)), wide)
+    return _with_columns(answered, rows.columns, config, schema)
+
+
+def _tasks(rows: DataFrame, count: int, batch_size: int) -> int:
+    """Cut *count* rows so that every slot has work and no task has more than about *batch_size* rows."""
+    slots = rows.sparkSession.sparkContext.defaultParallelism
+    return max(1, min(count, max(slots, math.ceil(count / batch_size))))
+
+
+def _with_columns(
+    answered: DataFrame, source: list[str], config: PipelineConfig, schema: StructType | None
+) -> DataFrame:
+    http = F.col("http")
+    columns = [F.col(f"`{name}`") for name in source]
+    if schema is not None:
+        answered = answered.withColumn(_PARSED, _parsed(config, schema))
+        http = _with_schema_error(http)
+        columns += [F.col(_PARSED)[name].alias(name) for name in schema.fieldNames()]
+    if not config.response.keep_body:
+        http = http.withField("body", F.lit(None).cast("string"))
+    return answered.select(*columns, http.alias("http"))
+
+
+def _parsed(config: PipelineConfig, schema: StructType) -> Column:
+    """Read *schema* from the body of each success; what does not fit lands in the corrupt column."""
+    body = F.col("http.body")
+    if config.response.select:
+        path = "".join(f"['{key}']" for key in config.response.select.split("."))
+        body = F.get_json_object(body, f"${path}")
+    text = F.when(F.col("http.outcome") == "ok", F.coalesce(body, F.lit("")))
+    wide = StructType([*schema.fields, StructField(_CORRUPT, StringType())])
+    return F.from_json(text, wide, {"columnNameOfCorruptRecord": _CORRUPT})
+
+
+def _with_schema_error(http: Column) -> Column:
+    """Turn a success whose body has not the promised columns into a failure that says so."""
+    broken = (F.col("http.outcome") == "ok") & (
+        F.col(_PARSED).isNull() | F.col(_PARSED)[_CORRUPT].isNotNull()
+    )
+    failed = (
+        http.withField("outcome", F.lit("parse"))
+        .withField("error_kind", F.lit("schema_mismatch"))
+        .withField("error", F.lit("the body does not have the columns of response.schema"))
+    )
+    return F.when(broken, failed).otherwise(http)

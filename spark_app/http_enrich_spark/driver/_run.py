@@ -1,0 +1,95 @@
+"""One run, from source to sink."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from pyspark.sql import DataFrame, SparkSession
+
+from http_enrich_spark.config import PipelineConfig, RunInfo
+
+from ._enrich import enrich
+from ._errors import RunError
+from ._facts import RowFacts, row_facts
+from ._sink import check_sink, publish
+from ._source import check_columns, read_source, response_schema
+from ._staging import Staging
+from ._summary import RunSummary, summarize
+
+logger = logging.getLogger("http_enrich")
+
+
+def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> RunSummary:
+    """
+    Enrich the source of *config* and publish the result.
+
+    The input is frozen first and the answers are written once, so that nothing
+    is requested twice and a source that changes meanwhile does no harm. Raises
+    `RunError` when the pipeline does not fit the data, when rows went missing,
+    or when too many failed; nothing is published then.
+    """
+    _check_session(spark)
+    source = read_source(spark, config.source)
+    schema = response_schema(config)
+    check_columns(source, config, schema)
+    check_sink(spark, config.sink)
+    staging = Staging(spark, config)
+    rows = staging.keep("input", source)
+    facts = _check_ids(row_facts(rows, config.source.id), config, staging)
+    logger.info("%s: enriching %s rows", config.name, f"{facts.rows:,}")
+    started = time.monotonic()
+    answers = staging.keep("answers", enrich(rows, facts.rows, config, schema))
+    summary = summarize(
+        answers,
+        pipeline=config.name,
+        run_id=run.id,
+        rows_in=facts.rows,
+        seconds=time.monotonic() - started,
+        sink=config.sink.name,
+    )
+    _check_whole(answers, facts, config, staging)
+    _check_error_rate(summary, config, staging)
+    publish(answers, config.sink)
+    staging.remove()
+    logger.info("%s: published %s rows to %s", config.name, f"{summary.rows_out:,}", summary.sink)
+    return summary
+
+
+def _check_session(spark: SparkSession) -> None:
+    if spark.sparkContext.getConf().get("spark.speculation", "false") == "true":
+        msg = "set spark.speculation=false: speculative copies of a task would send its requests twice"
+        raise RunError(msg)
+
+
+def _check_ids(facts: RowFacts, config: PipelineConfig, staging: Staging) -> RowFacts:
+    if facts.null_ids:
+        staging.remove()
+        columns = ", ".join(config.source.id)
+        msg = (
+            f"source.id: {facts.null_ids:,} rows have no value in {columns}; leave them out with source.where"
+        )
+        raise RunError(msg)
+    return facts
+
+
+def _check_whole(answers: DataFrame, facts: RowFacts, config: PipelineConfig, staging: Staging) -> None:
+    """Compare what was written with what was frozen, before anyone sees it."""
+    written = row_facts(answers, config.source.id)
+    if (written.rows, written.ids) != (facts.rows, facts.ids):
+        msg = (
+            f"{written.rows:,} rows came out of {facts.rows:,}, or with other ids; nothing was published, "
+            f"the answers are kept in {staging.path}"
+        )
+        raise RunError(msg)
+
+
+def _check_error_rate(summary: RunSummary, config: PipelineConfig, staging: Staging) -> None:
+    limit = config.execution.max_error_rate
+    if summary.error_rate > limit:
+        worst = ", ".join(f"{rows:,} {name}" for name, rows in summary.outcomes.items() if name != "ok")
+        msg = (
+            f"{summary.error_rate:.1%} of the rows failed, more than execution.max_error_rate = {limit:.1%} "
+            f"({worst}); nothing was published, the answers are kept in {staging.path}"
+        )
+        raise RunError(msg)

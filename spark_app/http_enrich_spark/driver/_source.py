@@ -1,0 +1,75 @@
+"""Reads the source and checks that the pipeline fits it, before anything is paid for."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from http_enrich_spark.config import PipelineConfig, SourceConfig
+from http_enrich_spark.worker._request import row_columns
+
+from ._errors import RunError
+
+
+def read_source(spark: SparkSession, source: SourceConfig) -> DataFrame:
+    """Return the rows of *source*; raises `RunError` when Spark cannot find or parse it."""
+    try:
+        rows = _open(spark, source)
+        return rows.where(source.where) if source.where else rows
+    except AnalysisException as error:
+        msg = f"source: {_first_line(error)}"
+        raise RunError(msg) from error
+
+
+def _open(spark: SparkSession, source: SourceConfig) -> DataFrame:
+    if source.table is not None:
+        return spark.table(source.table)
+    if source.query is not None:
+        return spark.sql(source.query)
+    return spark.read.format(source.format).options(**source.options).load(source.path)
+
+
+def response_schema(config: PipelineConfig) -> StructType | None:
+    """Parse `response.schema`, in the JVM; raises `RunError`."""
+    ddl = config.response.schema_
+    if ddl is None:
+        return None
+    try:
+        schema = StructType.fromDDL(ddl)
+    except ParseException as error:
+        msg = f"response.schema: {_first_line(error)} (write Spark DDL such as 'name STRING, age INT')"
+        raise RunError(msg) from error
+    if not isinstance(schema, StructType):
+        msg = f"response.schema: {ddl!r} names no columns; write Spark DDL such as 'name STRING, age INT'"
+        raise RunError(msg)
+    return schema
+
+
+def check_columns(rows: DataFrame, config: PipelineConfig, schema: StructType | None) -> None:
+    """Raise `RunError` when the pipeline names columns that are not there, or would name one twice."""
+    columns = {name.lower(): name for name in rows.columns}
+    _check_known("source.id", config.source.id, columns)
+    _check_known("endpoint", row_columns(config.endpoint), columns)
+    added = [*(schema.fieldNames() if schema else ()), "http"]
+    for name in added:
+        if name.lower() in columns:
+            msg = f"the source has a column {name!r} already; rename it in source.query"
+            raise RunError(msg)
+        columns[name.lower()] = name
+    _check_known("sink.partition_by", config.sink.partition_by, columns)
+
+
+def _check_known(where: str, names: list[str], columns: dict[str, str]) -> None:
+    for name in names:
+        if name.lower() not in columns:
+            near = get_close_matches(name, columns.values(), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(columns.values())}"
+            msg = f"{where}: no column {name!r}; {hint}"
+            raise RunError(msg)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

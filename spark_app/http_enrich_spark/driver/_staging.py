@@ -1,0 +1,39 @@
+"""The folder where one run keeps its frozen input and its answers until they are published."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from pyspark.sql import DataFrame, SparkSession
+
+from http_enrich_spark.config import PipelineConfig
+
+
+class Staging:
+    """A folder that only this run owns."""
+
+    def __init__(self, spark: SparkSession, config: PipelineConfig) -> None:
+        self._spark = spark
+        self.path = f"{config.checkpoint}/{config.name}-{uuid4().hex[:12]}"
+
+    def keep(self, name: str, rows: DataFrame) -> DataFrame:
+        """Write *rows* once and return what was written; everything later reads that."""
+        folder = f"{self.path}/{name}"
+        rows.write.parquet(folder)
+        # The schema is given so that an empty table can be read back too.
+        return self._spark.read.schema(rows.schema).parquet(folder)
+
+    def remove(self) -> None:
+        """Delete the folder, and its parent when that was the last."""
+        path, files = hadoop_path(self._spark, self.path)
+        files.delete(path, True)
+        if files.exists(path.getParent()) and not files.listStatus(path.getParent()):
+            files.delete(path.getParent(), False)
+
+
+def hadoop_path(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    """Return *path* as Hadoop knows it, and the file system it is on."""
+    context: Any = spark.sparkContext
+    hadoop = context._jvm.org.apache.hadoop.fs.Path(path)
+    return hadoop, hadoop.getFileSystem(context._jsc.hadoopConfiguration())

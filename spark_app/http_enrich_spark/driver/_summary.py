@@ -1,0 +1,74 @@
+"""What a run reports, counted from the rows that were written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+
+class RunSummary(msgspec.Struct):
+    """
+    The figures of one run, small enough for XCom.
+
+    `calls` counts requests on the wire, `retries` those beyond a row's first,
+    `outcomes` rows per outcome, `seconds` the time spent enriching.
+    """
+
+    pipeline: str
+    run_id: str
+    rows_in: int
+    rows_out: int
+    ok: int
+    failed: int
+    calls: int
+    retries: int
+    seconds: float
+    rows_per_second: float
+    sink: str
+    outcomes: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values."""
+        figures: dict[str, Any] = msgspec.to_builtins(self)
+        return figures
+
+    @property
+    def error_rate(self) -> float:
+        """Share of rows without a success."""
+        return self.failed / self.rows_out if self.rows_out else 0.0
+
+
+def summarize(
+    answers: DataFrame, *, pipeline: str, run_id: str, rows_in: int, seconds: float, sink: str
+) -> RunSummary:
+    """Count *answers*, which must be read from disk: counting is no reason to ask an API again."""
+    attempts = F.col("http.attempts")
+    groups = (
+        answers.groupBy(F.col("http.outcome").alias("outcome"))
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            F.sum(attempts).alias("calls"),
+            F.sum(F.greatest(attempts - 1, F.lit(0))).alias("retries"),
+        )
+        .collect()
+    )
+    outcomes = {row["outcome"]: int(row["rows"]) for row in groups}
+    rows_out = sum(outcomes.values())
+    ok = outcomes.get("ok", 0)
+    return RunSummary(
+        pipeline=pipeline,
+        run_id=run_id,
+        rows_in=rows_in,
+        rows_out=rows_out,
+        ok=ok,
+        failed=rows_out - ok,
+        calls=sum(int(row["calls"]) for row in groups),
+        retries=sum(int(row["retries"]) for row in groups),
+        seconds=round(seconds, 3),
+        rows_per_second=round(rows_out / seconds, 1) if seconds else 0.0,
+        sink=sink,
+        outcomes=dict(sorted(outcomes.items(), key=lambda item: -item[1])),
+    )

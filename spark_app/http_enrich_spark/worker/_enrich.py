@@ -1,0 +1,97 @@
+"""The function that Spark calls for a partition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from http_enrich_middleware import RequestExchange
+
+from ._manager import WorkerResourceManager
+from ._plan import WorkerPlan
+from ._record import HttpRecord, record, to_arrow, unsent
+from ._template import InvalidRequestError, Row
+from ._window import Window
+
+
+class _Item(NamedTuple):
+    """A row on its way: its batch, its place there, and the values its request needs."""
+
+    batch: pa.RecordBatch
+    position: int
+    row: Row
+
+
+class _Done(NamedTuple):
+    batch: pa.RecordBatch
+    position: int
+    http: HttpRecord
+
+
+class EnrichBatches:
+    """Takes a partition's Arrow batches and yields them with the column `http`, answers as they finish."""
+
+    def __init__(self, plan: WorkerPlan) -> None:
+        self._plan = plan
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Enrich *batches*; this is what `mapInArrow` calls on a worker."""
+        manager = WorkerResourceManager.get(self._plan)
+        window: Window[_Item, _Done] = Window(
+            manager.loop,
+            _Exchanger(manager).run,
+            concurrency=self._plan.config.concurrency,
+            alive=lambda: manager.alive,
+        )
+        for results in window.run(_items(batches, manager.builder.columns)):
+            yield from _output(results)
+
+
+class _Exchanger:
+    """Takes one row through request, chain and record."""
+
+    def __init__(self, manager: WorkerResourceManager) -> None:
+        self._build = manager.builder.build
+        self._handler = manager.handler
+        self._keep = manager.plan.config.response.headers
+
+    async def run(self, item: _Item) -> _Done:
+        try:
+            request = self._build(item.row)
+        except InvalidRequestError as error:
+            return _Done(item.batch, item.position, unsent("invalid_request", str(error)))
+        requested_at, started = time.time_ns() // 1000, time.monotonic()
+        exchange = await self._handler(RequestExchange(request))
+        elapsed_ms = (time.monotonic() - started) * 1000
+        http = record(exchange, requested_at=requested_at, elapsed_ms=elapsed_ms, keep=self._keep)
+        return _Done(item.batch, item.position, http)
+
+
+def _items(batches: Iterator[pa.RecordBatch], columns: list[str]) -> Iterator[_Item]:
+    for batch in batches:
+        values: list[list[Any]] = [_column(batch, name) for name in columns]
+        rows: Iterator[Row] = zip(*values, strict=True) if values else iter([()] * batch.num_rows)
+        for index, row in enumerate(rows):
+            yield _Item(batch, index, row)
+
+
+def _column(batch: pa.RecordBatch, name: str) -> list[Any]:
+    """Return a column's values; Spark's names are case-insensitive, Arrow's are not."""
+    wanted = name.lower()
+    position = next(i for i, field in enumerate(batch.schema.names) if field.lower() == wanted)
+    values: list[Any] = batch.column(position).to_pylist()
+    return values
+
+
+def _output(results: list[_Done]) -> Iterator[pa.RecordBatch]:
+    """Group *results* by the batch their rows came from and put the answers beside the rows."""
+    groups: dict[int, list[_Done]] = {}
+    for result in results:
+        groups.setdefault(id(result.batch), []).append(result)
+    for group in groups.values():
+        rows = group[0].batch.take(pa.array([result.position for result in group], pa.int64()))
+        http = to_arrow([result.http for result in group])
+        yield pa.RecordBatch.from_arrays([*rows.columns, http], names=[*rows.schema.names, "http"])

@@ -1,0 +1,118 @@
+"""A bounded window of work between Spark's thread and the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import islice
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+FLUSH_SECONDS = 0.05
+"""A finished answer waits at most this long for company on its way to Spark's thread."""
+
+_LIVENESS_SECONDS = 1.0
+
+
+class LoopDiedError(RuntimeError):
+    """The event loop of the worker is gone; Spark's retry of the task gets a new one."""
+
+
+class Window(Generic[T, R]):
+    """
+    Keeps up to *concurrency* items in work and hands results over as they finish.
+
+    At most three times *concurrency* items are taken from the input ahead of
+    their results, so memory does not grow with the partition. Order is not kept.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        work: Callable[[T], Awaitable[R]],
+        *,
+        concurrency: int,
+        alive: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._loop = loop
+        self._work = work
+        self._concurrency = concurrency
+        self._alive = alive
+        self._waiting: asyncio.Queue[T] = asyncio.Queue()
+        self._results: SimpleQueue[list[R] | BaseException] = SimpleQueue()
+        self._finished: list[R] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._consumers: list[asyncio.Task[None]] = []
+
+    def run(self, items: Iterator[T]) -> Iterator[list[R]]:
+        """Work off *items*; yields lists of results, none of them empty."""
+        self._loop.call_soon_threadsafe(self._start)
+        try:
+            yield from self._pump(items)
+        finally:
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _pump(self, items: Iterator[T]) -> Iterator[list[R]]:
+        outstanding = 0
+        while chunk := list(islice(items, self._concurrency)):
+            outstanding += len(chunk)
+            self._loop.call_soon_threadsafe(self._feed, chunk)
+            while outstanding > 2 * self._concurrency:
+                results = self._next()
+                outstanding -= len(results)
+                yield results
+        while outstanding:
+            results = self._next()
+            outstanding -= len(results)
+            yield results
+
+    def _next(self) -> list[R]:
+        while True:
+            try:
+                results = self._results.get(timeout=_LIVENESS_SECONDS)
+            except Empty:
+                if not self._alive():
+                    msg = "the worker's event loop has died"
+                    raise LoopDiedError(msg) from None
+                continue
+            if isinstance(results, BaseException):
+                raise results
+            return results
+
+    # What follows runs on the event loop.
+
+    def _start(self) -> None:
+        self._consumers = [self._loop.create_task(self._consume()) for _ in range(self._concurrency)]
+
+    def _stop(self) -> None:
+        for consumer in self._consumers:
+            consumer.cancel()
+
+    def _feed(self, chunk: Sequence[T]) -> None:
+        for item in chunk:
+            self._waiting.put_nowait(item)
+
+    async def _consume(self) -> None:
+        try:
+            while True:
+                self._finish(await self._work(await self._waiting.get()))
+        except Exception as error:  # noqa: BLE001 - raised again on Spark's thread
+            self._results.put(error)
+
+    def _finish(self, result: R) -> None:
+        self._finished.append(result)
+        if len(self._finished) >= self._concurrency:
+            self._flush()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(FLUSH_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._finished:
+            self._results.put(self._finished)
+            self._finished = []
