@@ -40,7 +40,11 @@ def execute(config: PipelineConfig, run: RunInfo, *, master: str | None = None) 
 
     from .driver import run_pipeline
 
-    builder = SparkSession.builder.appName(f"http-enrich {config.name}")
+    builder = (
+        SparkSession.builder.appName(f"http-enrich {config.name}")
+        # A progress bar in a log file is a thousand lines of noise.
+        .config("spark.ui.showConsoleProgress", "false")
+    )
     spark = (builder.master(master) if master else builder).getOrCreate()
     try:
         if spark.sparkContext.getConf().get("spark.log.level") is None:

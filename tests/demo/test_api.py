@@ -66,7 +66,7 @@ async def test_what_does_not_exist_is_answered_with_404(path: str) -> None:
         assert (await stats_of(api))["by_status"] == {"404": 1}
 
 
-async def statuses(seed: int, count: int = 2000) -> list[tuple[int, str | None]]:
+async def statuses(seed: int, count: int) -> list[tuple[int, str | None]]:
     async with quick_api(fault_rate=0.1, seed=seed) as api, ClientSession() as session:
         responses = [await ask(session, api, icao) for icao in airports.codes(count)]
     return [(response.status, response.headers.get("Retry-After")) for response in responses]

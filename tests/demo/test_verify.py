@@ -120,7 +120,7 @@ def test_the_message_shows_ten_problems_and_counts_the_rest(tmp_path: Path) -> N
         check_table(write(tmp_path, good_rows()[:5]), expected_icaos=ICAOS)
 
     message = str(caught.value)
-    assert "15 problems in 5 rows" in message
+    assert "problems: 15 in 5 rows" in message
     assert message.count("no row") == 10
     assert message.endswith("and 5 more")
 

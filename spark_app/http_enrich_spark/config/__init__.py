@@ -1,6 +1,7 @@
 """The pipeline file: what it may say, how it is read, how its placeholders are filled. Imports no Spark."""
 
-from ._interpolate import RunInfo
+from ._connections import variable as connection_variable
+from ._interpolate import RunInfo, secret_values
 from ._load import check_pipeline, load_pipeline
 from ._pipeline import (
     EndpointConfig,
@@ -27,6 +28,8 @@ __all__ = [
     "SourceConfig",
     "check_pipeline",
     "connection_ids",
+    "connection_variable",
     "load_pipeline",
     "read_document",
+    "secret_values",
 ]

@@ -12,7 +12,7 @@ from http_enrich_transport import SecretText
 
 from . import _connections
 from ._problems import Path, Problem
-from ._references import Reference, escape, split
+from ._references import Reference, escape, split, walk
 from ._yaml import Document
 
 _ROW_FIELDS = ("path", "params", "headers", "json", "form", "body")
@@ -128,6 +128,18 @@ def interpolate(document: Document, scope: Scope) -> tuple[Any, list[Problem]]:
         return value
 
     return fill(document.data, ()), problems
+
+
+def secret_values(document: Document, environ: Mapping[str, str]) -> set[str]:
+    """Return every secret that *document* refers to, for whoever has to hide them; raises `ValueError`."""
+    scope = Scope({}, RunInfo(), environ)
+    values = (
+        scope.resolve(part)
+        for _, text in walk(document.data)
+        for part in split(text)
+        if isinstance(part, Reference) and part.namespace in ("conn", "file")
+    )
+    return {value.get_secret_value() for value in values if isinstance(value, SecretText)}
 
 
 def _fill_text(text: str, scope: Scope, *, template: bool) -> Any:

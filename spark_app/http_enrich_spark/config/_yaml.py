@@ -18,11 +18,12 @@ MAX_DEPTH = 50
 
 
 class Document:
-    """The values of a pipeline, and the line and column of every key and value."""
+    """The values of a pipeline, its text if it has one, and the line and column of every key."""
 
-    def __init__(self, name: str, data: Any) -> None:
+    def __init__(self, name: str, data: Any, text: str | None = None) -> None:
         self.name = name
         self.data = data
+        self.text = text
         self.places: dict[Path, tuple[int, int]] = {}
 
     def problem(self, path: Path, message: str) -> Problem:
@@ -75,7 +76,7 @@ def _read(file: FilePath) -> str:
 
 
 def _parse(text: str, name: str) -> Document:
-    document = Document(name, None)
+    document = Document(name, None, text)
     if len(text.encode()) > MAX_BYTES:
         raise PipelineError(name, [Problem(0, 0, (), "is larger than 256 KiB")])
     try:

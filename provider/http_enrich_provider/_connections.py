@@ -1,0 +1,46 @@
+"""Hands Airflow connections to the driver, which knows no Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowNotFoundException,
+    BaseHook,
+    mask_secret,
+)
+
+from http_enrich_spark.config import Document, connection_ids, connection_variable, secret_values
+
+
+def require_connection(conn_id: str, what: str) -> Any:
+    """Return the connection *conn_id*; raises `AirflowFailException` that names *what* asked for it."""
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        msg = f"there is no connection {conn_id!r}, which {what} refers to; create it in Airflow"
+        raise AirflowFailException(msg) from None
+
+
+def connection_variables(document: Document) -> dict[str, str]:
+    """Return the connections that *document* refers to, as `AIRFLOW_CONN_…` variables."""
+    return {
+        connection_variable(conn_id): _as_json(require_connection(conn_id, document.name))
+        for conn_id in sorted(connection_ids(document.data))
+    }
+
+
+def mask_secrets(document: Document) -> None:
+    """Have Airflow replace the secrets of *document* by `***` in whatever this task logs."""
+    for value in secret_values(document, os.environ):
+        mask_secret(value)
+
+
+def _as_json(connection: Any) -> str:
+    fields = ("conn_type", "host", "port", "login", "password", "schema")
+    return json.dumps(
+        {name: getattr(connection, name) for name in fields} | {"extra": connection.extra_dejson}
+    )

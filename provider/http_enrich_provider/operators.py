@@ -1,0 +1,143 @@
+"""The operator that enriches a table."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from http_enrich_spark.bundle import application, build_py_files
+from http_enrich_spark.config import Document, PipelineError, RunInfo, check_pipeline, read_document
+from http_enrich_spark.submission import Report, Submission
+
+from ._connections import connection_variables, mask_secrets, require_connection
+from ._environment import environment
+from ._window import run_info
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_OURS = ("application", "application_args", "java_class")
+
+
+class HttpEnrichSparkOperator(SparkSubmitOperator):
+    """
+    Turn each row of a table into one HTTP request, and each answer into columns.
+
+    The pipeline is checked when the DAG file is parsed: what is wrong with it
+    shows as an import error with file, line and column. Before anything is
+    submitted it is checked again with the values of this run. Returns the
+    figures of the run, see `docs/airflow.md`.
+
+    Args:
+        pipeline: Path of the pipeline YAML, relative to the DAG file; or the same as a mapping.
+        variables: Values for `${var.…}`; rendered by Airflow, so `{{ … }}` works here. No secrets.
+        name: Name of the Spark application.
+        spark_options: Everything else that `SparkSubmitOperator` takes, but for what starts
+            the application, which is ours.
+
+    Raises:
+        PipelineError: The pipeline cannot run; raised while the DAG file is parsed.
+        AirflowFailException: A retry cannot help: a placeholder has no value, a connection is missing.
+        AirflowException: The run failed; nothing was published.
+    """
+
+    template_fields: Sequence[str] = (
+        *(field for field in SparkSubmitOperator.template_fields if field not in _OURS),
+        "variables",
+    )
+
+    def __init__(
+        self,
+        *,
+        pipeline: str | os.PathLike[str] | Mapping[str, Any],
+        variables: Mapping[str, Any] | None = None,
+        name: str = "http-enrich",
+        **spark_options: Any,
+    ) -> None:
+        for option in _OURS:
+            if option in spark_options:
+                msg = f"HttpEnrichSparkOperator sets {option!r} itself; leave it out"
+                raise TypeError(msg)
+        super().__init__(name=name, **spark_options)
+        self.variables = variables or {}
+        self.pipeline = pipeline
+        self.document = self._check()
+
+    def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
+        """Check the pipeline with this run's values, submit it, and return its figures."""
+        secrets = connection_variables(self.document)
+        with TemporaryDirectory(prefix="http-enrich-") as folder, environment(secrets):
+            submission = self._submission(run_info(context), Path(folder))
+            self._check_submission(submission)
+            report = self._submit(submission, Path(folder), context)
+        if report.summary is None:
+            raise AirflowException(report.error)
+        self.log.info("%(rows_out)s rows, %(ok)s ok, %(failed)s failed, %(calls)s calls", report.summary)
+        return report.summary
+
+    def _check(self) -> Document:
+        """Check what can be known while the DAG file is parsed; templated variables are known later."""
+        source = self.pipeline
+        if not isinstance(source, Mapping):
+            source = self._dag_folder() / Path(source)
+        # What another task returns is a reference here, whose keys are not known yet.
+        known = self.variables if isinstance(self.variables, Mapping) else None
+        return check_pipeline(read_document(source), variables=known)
+
+    def _dag_folder(self) -> Path:
+        return Path(self.dag.fileloc).parent if self.has_dag() else Path()
+
+    def _submission(self, run: RunInfo, folder: Path) -> Submission:
+        document = self.document
+        return Submission(
+            name=document.name,
+            pipeline=document.text if document.text is not None else document.data,
+            variables=dict(self.variables),
+            run=run,
+            report=str(folder / "report.json"),
+        )
+
+    def _check_submission(self, submission: Submission) -> None:
+        try:
+            submission.load()
+        except PipelineError as error:
+            raise AirflowFailException(str(error)) from None
+        mask_secrets(self.document)
+
+    def _submit(self, submission: Submission, folder: Path, context: Context) -> Report:
+        file, archive = folder / "submission.json", build_py_files(folder / "http_enrich.zip")
+        submission.write(file)
+        self.application, self.application_args = str(application()), [str(file)]
+        theirs = self.py_files
+        self.py_files = ",".join(filter(None, [theirs, str(archive)]))
+        try:
+            self._require_client_mode()
+            super().execute(context)
+        except AirflowException:
+            # The application's own words say more than the end of a log.
+            if not Path(submission.report).exists():
+                raise
+        finally:
+            self.py_files = theirs
+        return Report.read(Path(submission.report))
+
+    def _require_client_mode(self) -> None:
+        require_connection(self._conn_id, "the operator's conn_id")
+        self._hook = self._get_hook()
+        connection = self._hook._connection
+        if connection["deploy_mode"] == "cluster":
+            msg = (
+                "deploy mode 'cluster' is not supported: the driver must see this worker's files and "
+                "environment; set deploy_mode='client' on the operator or in the Spark connection"
+            )
+            raise AirflowFailException(msg)
+        os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+        if connection["master"].startswith("local"):
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from http_enrich_demo.processes import free_ports, running, tail
+
+# A child in a process group of its own, like Airflow's tasks and Spark's workers, which ignores TERM.
+PROGRAM = """
+import os, signal, time
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def first_line(log: Path) -> str:
+    deadline = time.monotonic() + 10
+    while not (text := tail(log)):
+        assert time.monotonic() < deadline, "the program did not start"
+        time.sleep(0.01)
+    return text
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+def test_stopping_a_program_stops_children_that_resist(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running([sys.executable, "-c", PROGRAM], os.environ, log, grace=0.1) as process:
+        child = int(first_line(log))
+        assert is_alive(child)
+
+    assert process.returncode is not None
+    assert not is_alive(child)
+
+
+def test_free_ports_are_all_different() -> None:
+    assert len(set(free_ports(20))) == 20
