@@ -92,7 +92,8 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         return check_pipeline(read_document(source), variables=known)
 
     def _dag_folder(self) -> Path:
-        return Path(self.dag.fileloc).parent if self.has_dag() else Path()
+        has_dag = self.has_dag()  # type: ignore[no-untyped-call]
+        return Path(self.dag.fileloc).parent if has_dag else Path()
 
     def _submission(self, run: RunInfo, folder: Path) -> Submission:
         document = self.document

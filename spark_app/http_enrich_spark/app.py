@@ -6,9 +6,13 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .config import PipelineConfig, PipelineError, RunInfo
 from .submission import Report, Submission
+
+if TYPE_CHECKING:
+    from pyspark import SparkConf
 
 logger = logging.getLogger("http_enrich")
 
@@ -32,23 +36,30 @@ def _run(submission: Submission) -> Report:
         return Report(summary=execute(submission.load(), submission.run))
     except (PipelineError, RunError) as error:
         return Report(error=str(error))
+    except Exception as error:
+        logger.error("the run ended by an error", exc_info=error)
+        first_line = str(error).strip().partition("\n")[0]
+        return Report(error=f"{type(error).__name__}: {first_line} (details are in the log above)")
 
 
 def execute(config: PipelineConfig, run: RunInfo, *, master: str | None = None) -> dict[str, object]:
     """Run *config* in a Spark session of its own and return the figures; raises `RunError`."""
+    from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
     from .driver import run_pipeline
 
-    builder = (
-        SparkSession.builder.appName(f"http-enrich {config.name}")
-        # A progress bar in a log file is a thousand lines of noise.
-        .config("spark.ui.showConsoleProgress", "false")
-    )
+    builder = SparkSession.builder.appName(f"http-enrich {config.name}")
+    for setting, value in _quiet(SparkConf()).items():
+        builder = builder.config(setting, value)
     spark = (builder.master(master) if master else builder).getOrCreate()
     try:
-        if spark.sparkContext.getConf().get("spark.log.level") is None:
-            spark.sparkContext.setLogLevel("WARN")
         return run_pipeline(spark, config, run).as_dict()
     finally:
         spark.stop()
+
+
+def _quiet(given: SparkConf) -> dict[str, str]:
+    """Return what keeps Spark from filling the log with progress bars and INFO lines, unless asked for."""
+    defaults = {"spark.ui.showConsoleProgress": "false", "spark.log.level": "WARN"}
+    return {setting: value for setting, value in defaults.items() if not given.contains(setting)}

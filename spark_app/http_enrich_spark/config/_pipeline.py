@@ -109,6 +109,9 @@ class EndpointConfig(Settings):
         if isinstance(self.path, str) and not self.path.startswith("/"):
             msg = "path must start with '/'"
             raise ValueError(msg)
+        if isinstance(self.path, str) and ("?" in self.path or "#" in self.path):
+            msg = "path has no '?' and no '#'; write the query into endpoint.params"
+            raise ValueError(msg)
         return self
 
 

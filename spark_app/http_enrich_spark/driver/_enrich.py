@@ -26,7 +26,7 @@ def enrich(rows: DataFrame, count: int, config: PipelineConfig, schema: StructTy
     tasks = _tasks(rows, count, config.execution.batch_size)
     buckets = rows.repartition(tasks, *config.source.id)
     wide = StructType([*rows.schema.fields, StructField("http", DataType.fromDDL(HTTP_DDL))])
-    answered = buckets.mapInArrow(EnrichBatches(WorkerPlan(config)), wide)
+    answered = buckets.mapInArrow(EnrichBatches(WorkerPlan.of(config)), wide)
     return _with_columns(answered, rows.columns, config, schema)
 
 

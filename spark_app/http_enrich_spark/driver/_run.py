@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from http_enrich_spark.config import PipelineConfig, RunInfo
 
@@ -35,20 +35,17 @@ def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> R
     check_columns(source, config, schema)
     check_sink(spark, config.sink)
     staging = Staging(spark, config)
-    rows = staging.keep("input", source)
-    facts = _check_ids(row_facts(rows, config.source.id), config, staging)
-    logger.info("%s: enriching %s rows", config.name, f"{facts.rows:,}")
-    started = time.monotonic()
-    answers = staging.keep("answers", enrich(rows, facts.rows, config, schema))
-    summary = summarize(
-        answers,
-        pipeline=config.name,
-        run_id=run.id,
-        rows_in=facts.rows,
-        seconds=time.monotonic() - started,
-        sink=config.sink.name,
-    )
-    _check_whole(answers, facts, config, staging)
+    with staging.dropped_on_error():
+        rows = staging.keep("input", source)
+        facts = row_facts(rows, config.source.id)
+        _check_ids(facts, config)
+        logger.info("%s: enriching %s rows", config.name, f"{facts.rows:,}")
+        started = time.monotonic()
+        answers = staging.keep("answers", enrich(rows, facts.rows, config, schema))
+        seconds = time.monotonic() - started
+    # From here on the answers are paid for: they stay until they are published.
+    summary = summarize(answers, config, run, rows_in=facts.rows, seconds=seconds)
+    _check_whole(row_facts(answers, config.source.id), facts, staging)
     _check_error_rate(summary, config, staging)
     publish(answers, config.sink)
     staging.remove()
@@ -62,23 +59,18 @@ def _check_session(spark: SparkSession) -> None:
         raise RunError(msg)
 
 
-def _check_ids(facts: RowFacts, config: PipelineConfig, staging: Staging) -> RowFacts:
+def _check_ids(facts: RowFacts, config: PipelineConfig) -> None:
     if facts.null_ids:
-        staging.remove()
         columns = ", ".join(config.source.id)
-        msg = (
-            f"source.id: {facts.null_ids:,} rows have no value in {columns}; leave them out with source.where"
-        )
+        msg = f"source.id: {facts.null_ids:,} rows have a null in {columns}; leave them out with source.where"
         raise RunError(msg)
-    return facts
 
 
-def _check_whole(answers: DataFrame, facts: RowFacts, config: PipelineConfig, staging: Staging) -> None:
+def _check_whole(written: RowFacts, frozen: RowFacts, staging: Staging) -> None:
     """Compare what was written with what was frozen, before anyone sees it."""
-    written = row_facts(answers, config.source.id)
-    if (written.rows, written.ids) != (facts.rows, facts.ids):
+    if (written.rows, written.ids) != (frozen.rows, frozen.ids):
         msg = (
-            f"{written.rows:,} rows came out of {facts.rows:,}, or with other ids; nothing was published, "
+            f"{written.rows:,} rows came out of {frozen.rows:,}, or with other ids; nothing was published, "
             f"the answers are kept in {staging.path}"
         )
         raise RunError(msg)

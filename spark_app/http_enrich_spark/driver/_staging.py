@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +25,15 @@ class Staging:
         rows.write.parquet(folder)
         # The schema is given so that an empty table can be read back too.
         return self._spark.read.schema(rows.schema).parquet(folder)
+
+    @contextmanager
+    def dropped_on_error(self) -> Iterator[None]:
+        """Delete the folder when the block fails: what is in there is of no use to anyone."""
+        try:
+            yield
+        except BaseException:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Delete the folder, and its parent when that was the last."""

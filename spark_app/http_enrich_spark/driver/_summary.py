@@ -8,6 +8,8 @@ import msgspec
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from http_enrich_spark.config import PipelineConfig, RunInfo
+
 
 class RunSummary(msgspec.Struct):
     """
@@ -42,7 +44,7 @@ class RunSummary(msgspec.Struct):
 
 
 def summarize(
-    answers: DataFrame, *, pipeline: str, run_id: str, rows_in: int, seconds: float, sink: str
+    answers: DataFrame, config: PipelineConfig, run: RunInfo, *, rows_in: int, seconds: float
 ) -> RunSummary:
     """Count *answers*, which must be read from disk: counting is no reason to ask an API again."""
     attempts = F.col("http.attempts")
@@ -59,8 +61,8 @@ def summarize(
     rows_out = sum(outcomes.values())
     ok = outcomes.get("ok", 0)
     return RunSummary(
-        pipeline=pipeline,
-        run_id=run_id,
+        pipeline=config.name,
+        run_id=run.id,
         rows_in=rows_in,
         rows_out=rows_out,
         ok=ok,
@@ -69,6 +71,6 @@ def summarize(
         retries=sum(int(row["retries"]) for row in groups),
         seconds=round(seconds, 3),
         rows_per_second=round(rows_out / seconds, 1) if seconds else 0.0,
-        sink=sink,
+        sink=config.sink.name,
         outcomes=dict(sorted(outcomes.items(), key=lambda item: -item[1])),
     )

@@ -43,7 +43,7 @@ class EnrichBatches:
         window: Window[_Item, _Done] = Window(
             manager.loop,
             _Exchanger(manager).run,
-            concurrency=self._plan.config.concurrency,
+            concurrency=self._plan.concurrency,
             alive=lambda: manager.alive,
         )
         for results in window.run(_items(batches, manager.builder.columns)):
@@ -56,7 +56,7 @@ class _Exchanger:
     def __init__(self, manager: WorkerResourceManager) -> None:
         self._build = manager.builder.build
         self._handler = manager.handler
-        self._keep = manager.plan.config.response.headers
+        self._keep = manager.plan.keep_headers
 
     async def run(self, item: _Item) -> _Done:
         try:

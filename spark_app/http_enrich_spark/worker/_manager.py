@@ -25,7 +25,7 @@ class WorkerResourceManager:
     that asks for it, and reused by every later task of the same process.
     """
 
-    _managers: ClassVar[dict[str, WorkerResourceManager]] = {}
+    _managers: ClassVar[list[WorkerResourceManager]] = []
     _owner: ClassVar[int] = 0
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
@@ -34,15 +34,17 @@ class WorkerResourceManager:
         """Return this process's manager for *plan*."""
         if cls._owner != os.getpid():
             # A fork copies the managers but not their threads; the lock may have been held.
-            cls._owner, cls._managers, cls._lock = os.getpid(), {}, threading.Lock()
+            cls._owner, cls._managers, cls._lock = os.getpid(), [], threading.Lock()
         with cls._lock:
-            if plan.key not in cls._managers:
-                cls._managers[plan.key] = cls(plan)
-            return cls._managers[plan.key]
+            for manager in cls._managers:
+                if manager.alive and manager.plan == plan:
+                    return manager
+            cls._managers.append(cls(plan))
+            return cls._managers[-1]
 
     def __init__(self, plan: WorkerPlan) -> None:
         self.plan = plan
-        self.builder = RequestBuilder(plan.config.endpoint)
+        self.builder = RequestBuilder(plan.endpoint)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="http-enrich", daemon=True)
         self._thread.start()
@@ -60,15 +62,15 @@ class WorkerResourceManager:
     def close(self) -> None:
         """Close the transport and end the thread."""
         with self._lock:
-            self._managers.pop(self.plan.key, None)
+            self._managers.remove(self)
         self.call(self.engine.__aexit__(None, None, None))
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
 
     async def _open(self) -> tuple[TransportEngine, Handler]:
-        config = self.plan.config
-        factory = TransportRuntimeFactory(config.transport, warmup_url=config.endpoint.base_url)
+        plan = self.plan
+        factory = TransportRuntimeFactory(plan.transport, warmup_url=plan.endpoint.base_url)
         engine = await factory.create().__aenter__()
         runtime = WorkerRuntime(warmup=lambda: engine.warmup)
-        return engine, build_chain(with_defaults(config.middleware), engine, runtime)
+        return engine, build_chain(with_defaults(plan.middleware), engine, runtime)

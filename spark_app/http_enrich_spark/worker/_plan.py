@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from uuid import uuid4
+from dataclasses import dataclass
+from typing import Self
 
-from http_enrich_spark.config import PipelineConfig
+from http_enrich_middleware import MiddlewareConfig
+from http_enrich_spark.config import EndpointConfig, PipelineConfig
+from http_enrich_transport import TransportConfig
 
 
 @dataclass(frozen=True)
 class WorkerPlan:
     """
-    Configuration only: no session, no loop, no open file.
+    The part of a pipeline that a worker needs, and nothing that lives: no session, no loop, no file.
 
-    `key` names the resources of this plan in a worker process; the same plan
-    finds them again in the next task.
+    Equal plans share one transport in a worker process, in whatever task or job they arrive.
     """
 
-    config: PipelineConfig
-    key: str = field(default_factory=lambda: uuid4().hex)
+    endpoint: EndpointConfig
+    transport: TransportConfig
+    middleware: tuple[MiddlewareConfig, ...]
+    concurrency: int
+    keep_headers: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: PipelineConfig) -> Self:
+        """Return the plan for *config*."""
+        return cls(
+            endpoint=config.endpoint,
+            transport=config.transport,
+            middleware=tuple(config.middleware),
+            concurrency=config.concurrency,
+            keep_headers=tuple(config.response.headers),
+        )
