@@ -43,11 +43,11 @@ def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> R
         started = time.monotonic()
         answers = staging.keep("answers", enrich(rows, facts.rows, config, schema))
         seconds = time.monotonic() - started
-    # From here on the answers are paid for: they stay until they are published.
-    summary = summarize(answers, config, run, rows_in=facts.rows, seconds=seconds)
-    _check_whole(row_facts(answers, config.source.id), facts, staging)
-    _check_error_rate(summary, config, staging)
-    publish(answers, config.sink)
+    with staging.kept_on_error():
+        summary = summarize(answers, config, run, rows_in=facts.rows, seconds=seconds)
+        _check_whole(row_facts(answers, config.source.id), facts)
+        _check_error_rate(summary, config)
+        publish(answers, config.sink)
     staging.remove()
     logger.info("%s: published %s rows to %s", config.name, f"{summary.rows_out:,}", summary.sink)
     return summary
@@ -66,22 +66,19 @@ def _check_ids(facts: RowFacts, config: PipelineConfig) -> None:
         raise RunError(msg)
 
 
-def _check_whole(written: RowFacts, frozen: RowFacts, staging: Staging) -> None:
+def _check_whole(written: RowFacts, frozen: RowFacts) -> None:
     """Compare what was written with what was frozen, before anyone sees it."""
     if (written.rows, written.ids) != (frozen.rows, frozen.ids):
-        msg = (
-            f"{written.rows:,} rows came out of {frozen.rows:,}, or with other ids; nothing was published, "
-            f"the answers are kept in {staging.path}"
-        )
+        msg = f"{written.rows:,} rows came out of {frozen.rows:,}, or with other ids; nothing was published"
         raise RunError(msg)
 
 
-def _check_error_rate(summary: RunSummary, config: PipelineConfig, staging: Staging) -> None:
+def _check_error_rate(summary: RunSummary, config: PipelineConfig) -> None:
     limit = config.execution.max_error_rate
     if summary.error_rate > limit:
         worst = ", ".join(f"{rows:,} {name}" for name, rows in summary.outcomes.items() if name != "ok")
         msg = (
             f"{summary.error_rate:.1%} of the rows failed, more than execution.max_error_rate = {limit:.1%} "
-            f"({worst}); nothing was published, the answers are kept in {staging.path}"
+            f"({worst}); nothing was published"
         )
         raise RunError(msg)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 from http_enrich_spark.config import SinkConfig
@@ -23,38 +21,31 @@ def check_sink(spark: SparkSession, sink: SinkConfig) -> None:
 
 def publish(answers: DataFrame, sink: SinkConfig) -> None:
     """Write *answers* into *sink*."""
-    spark = answers.sparkSession
-    if (
-        sink.table is not None
-        and sink.mode == "overwrite_partitions"
-        and spark.catalog.tableExists(sink.table)
-    ):
-        _replace_table_partitions(answers, sink.table)
-    elif sink.table is not None:
-        _writer(answers, sink).saveAsTable(sink.table)
+    dynamic = sink.mode == "overwrite_partitions"
+    writer = _writer(answers, sink).mode("overwrite" if dynamic else sink.mode)
+    if sink.table is None:
+        writer.option("partitionOverwriteMode", "dynamic" if dynamic else "static").save(sink.path)
+    elif dynamic and _exists(answers.sparkSession, sink):
+        _replace_partitions(answers, sink.table)
     else:
-        _writer(answers, sink).save(sink.path)
+        writer.saveAsTable(sink.table)
 
 
 def _writer(answers: DataFrame, sink: SinkConfig) -> DataFrameWriter:
-    if sink.partition_by:
-        # One file per partition, and more only where it would be too large for one task.
-        answers = answers.hint("rebalance", *sink.partition_by)
-    dynamic = sink.mode == "overwrite_partitions"
-    writer = (
-        answers.write.format(sink.format)
-        .options(**sink.options)
-        .option("partitionOverwriteMode", "dynamic" if dynamic else "static")
-        .mode("overwrite" if dynamic else sink.mode)
-    )
-    return writer.partitionBy(*sink.partition_by) if sink.partition_by else writer
+    if not sink.partition_by:
+        return answers.write.format(sink.format).options(**sink.options)
+    # One file per partition, and more only where it would be too large for one task.
+    together = answers.hint("rebalance", *sink.partition_by)
+    return together.write.format(sink.format).options(**sink.options).partitionBy(*sink.partition_by)
 
 
-def _replace_table_partitions(answers: DataFrame, table: str) -> None:
+def _replace_partitions(answers: DataFrame, table: str) -> None:
     spark = answers.sparkSession
-    setting, value = "spark.sql.sources.partitionOverwriteMode", "dynamic"
-    before: Any = spark.conf.get(setting)
-    spark.conf.set(setting, value)
+    # Spark heeds the session's setting here; the same as an option of the writer
+    # is ignored by insertInto, and saveAsTable would make it a property of the table.
+    setting = "spark.sql.sources.partitionOverwriteMode"
+    before = spark.conf.get(setting) or "static"
+    spark.conf.set(setting, "dynamic")
     try:
         # insertInto goes by position, so the table's own order decides.
         answers.select(*spark.table(table).columns).write.insertInto(table, overwrite=True)

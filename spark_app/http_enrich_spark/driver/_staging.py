@@ -11,6 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from http_enrich_spark.config import PipelineConfig
 
+from ._errors import RunError
+
 
 class Staging:
     """A folder that only this run owns."""
@@ -34,6 +36,15 @@ class Staging:
         except BaseException:
             self.remove()
             raise
+
+    @contextmanager
+    def kept_on_error(self) -> Iterator[None]:
+        """Say where the answers are when the block fails: they are paid for."""
+        try:
+            yield
+        except Exception as error:
+            msg = f"{error}\nThe answers are not lost: they are kept in {self.path}/answers"
+            raise RunError(msg) from error
 
     def remove(self) -> None:
         """Delete the folder, and its parent when that was the last."""
