@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +16,7 @@ from http_enrich_spark.config import Document, PipelineError, RunInfo, check_pip
 from http_enrich_spark.submission import Report, Submission
 
 from ._connections import connection_variables, mask_secrets, require_connection
-from ._environment import environment
+from ._environment import environment, spark_variables
 from ._window import run_info
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         """Check the pipeline with this run's values, submit it, and return its figures."""
-        secrets = connection_variables(self.document)
-        with TemporaryDirectory(prefix="http-enrich-") as folder, environment(secrets):
+        lent = connection_variables(self.document) | spark_variables(self._client_master())
+        with TemporaryDirectory(prefix="http-enrich-") as folder, environment(lent):
             submission = self._submission(run_info(context), Path(folder))
             self._check_submission(submission)
             report = self._submit(submission, Path(folder), context)
@@ -81,6 +80,18 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
             raise AirflowException(report.error)
         self.log.info("%(rows_out)s rows, %(ok)s ok, %(failed)s failed, %(calls)s calls", report.summary)
         return report.summary
+
+    def _client_master(self) -> str:
+        """Return the Spark master; raises `AirflowFailException` when we cannot work with it."""
+        require_connection(self._conn_id, "the operator's conn_id")
+        connection = self._get_hook()._connection
+        if connection["deploy_mode"] == "cluster":
+            msg = (
+                "deploy mode 'cluster' is not supported: the driver must see this worker's files and "
+                "environment; set deploy_mode='client' on the operator or in the Spark connection"
+            )
+            raise AirflowFailException(msg)
+        return str(connection["master"])
 
     def _check(self) -> Document:
         """Check what can be known while the DAG file is parsed; templated variables are known later."""
@@ -116,29 +127,14 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         file, archive = folder / "submission.json", build_py_files(folder / "http_enrich.zip")
         submission.write(file)
         self.application, self.application_args = str(application()), [str(file)]
-        theirs = self.py_files
-        self.py_files = ",".join(filter(None, [theirs, str(archive)]))
+        self.py_files = ",".join(filter(None, [self.py_files, str(archive)]))
         try:
-            self._require_client_mode()
             super().execute(context)
+        except FileNotFoundError as error:
+            msg = f"{error.filename} is not on PATH; install pyspark beside Airflow, or set spark_binary"
+            raise AirflowFailException(msg) from None
         except AirflowException:
             # The application's own words say more than the end of a log.
             if not Path(submission.report).exists():
                 raise
-        finally:
-            self.py_files = theirs
         return Report.read(Path(submission.report))
-
-    def _require_client_mode(self) -> None:
-        require_connection(self._conn_id, "the operator's conn_id")
-        self._hook = self._get_hook()
-        connection = self._hook._connection
-        if connection["deploy_mode"] == "cluster":
-            msg = (
-                "deploy mode 'cluster' is not supported: the driver must see this worker's files and "
-                "environment; set deploy_mode='client' on the operator or in the Spark connection"
-            )
-            raise AirflowFailException(msg)
-        os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-        if connection["master"].startswith("local"):
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -1,0 +1,175 @@
+"""The operator, as far as it goes without a running Airflow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.sdk import DAG
+from tests.support.peer import closed_port
+
+from http_enrich_provider.operators import HttpEnrichSparkOperator
+from http_enrich_spark.config import PipelineError
+
+PIPELINE: dict[str, Any] = {
+    "version": 1,
+    "name": "test",
+    "source": {"query": "SELECT 'a' AS id", "id": ["id"]},
+    "endpoint": {"base_url": "${conn.api.host}", "path": "/${row.id}"},
+    "middleware": [{"type": "bearer", "token": "${conn.api.password}"}],
+    "sink": {"path": "${var.out}", "mode": "overwrite"},
+}
+DAG_FILE = """
+from airflow.sdk import DAG
+from http_enrich_provider.operators import HttpEnrichSparkOperator
+
+with DAG("{dag_id}", schedule=None):
+    HttpEnrichSparkOperator(
+        task_id="enrich", pipeline="pipelines/p.yaml", variables={{"out": "{{{{ ds }}}}"}}
+    )
+"""
+GOOD = """
+version: 1
+name: p
+source: {path: in, id: [id]}
+endpoint:
+  base_url: https://api.example.com
+sink: {path: "${var.out}"}
+"""
+
+Operator = Callable[..., HttpEnrichSparkOperator]
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = f'{{"conn_type": "http", "host": "http://127.0.0.1:{closed_port()}", "password": "canary-1"}}'
+    monkeypatch.setenv("AIRFLOW_CONN_API", api)
+    monkeypatch.setenv("AIRFLOW_CONN_SPARK_DEFAULT", '{"conn_type": "spark", "host": "local[1]"}')
+
+
+def operator(out: str = "out", *, pipeline: Any = None, **options: Any) -> HttpEnrichSparkOperator:
+    return HttpEnrichSparkOperator(
+        task_id="enrich", pipeline=pipeline or PIPELINE, variables={"out": out}, **options
+    )
+
+
+def execute(task: HttpEnrichSparkOperator) -> Any:
+    return task.execute({"run_id": "r1"})
+
+
+def dag_errors(folder: Path, pipeline: str, dag_id: str = "d") -> dict[str, str]:
+    (folder / "pipelines").mkdir(exist_ok=True)
+    (folder / "pipelines" / "p.yaml").write_text(pipeline)
+    (folder / f"{dag_id}.py").write_text(DAG_FILE.format(dag_id=dag_id))
+    return DagBag(str(folder), bundle_path=folder).import_errors
+
+
+def test_dag_with_a_good_pipeline_loads(tmp_path: Path) -> None:
+    assert dag_errors(tmp_path, GOOD) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place", "message"),
+    [
+        (GOOD + "sinks: {}\n", "8:1", "unknown key 'sinks'; did you mean 'sink'?"),
+        (GOOD + "middleware:\n  - type: retri\n", "9:5", "no middleware 'retri'; did you mean 'retry'?"),
+        (GOOD + "transport: {base_timeout: soon}\n", "8:13", "transport.base_timeout: Input should be"),
+        (GOOD + "name: again\n", "8:1", "duplicate key 'name'"),
+        (GOOD.replace("${var.out}", "${var.aut}"), "7:8", "no variable 'aut'; did you mean 'out'?"),
+        (GOOD + "  : [", "", "not valid YAML"),
+    ],
+)
+def test_wrong_pipeline_is_an_import_error_with_its_place(
+    tmp_path: Path, wrong: str, place: str, message: str
+) -> None:
+    errors = dag_errors(tmp_path, wrong)
+
+    (text,) = errors.values()
+    assert f"p.yaml:{place}" in text
+    assert message in text
+
+
+def test_only_the_dag_with_the_wrong_pipeline_breaks(tmp_path: Path) -> None:
+    dag_errors(tmp_path, GOOD + "oops: 1\n", "bad")
+    (tmp_path / "good.py").write_text("from airflow.sdk import DAG\ndag = DAG('good', schedule=None)\n")
+
+    bag = DagBag(str(tmp_path), bundle_path=tmp_path)
+
+    assert list(bag.dags) == ["good"]
+
+
+def test_missing_pipeline_file_says_which(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"nowhere\.yaml: cannot be read: No such file"):
+        operator(pipeline=str(tmp_path / "nowhere.yaml"))
+
+
+def test_pipeline_is_found_beside_the_dag_file() -> None:
+    with (
+        DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)),
+        pytest.raises(PipelineError, match=rf"{Path(__file__).parent}/nowhere\.yaml"),
+    ):
+        operator(pipeline="nowhere.yaml")
+
+
+def test_missing_api_connection_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AirflowFailException, match="no connection 'api', which pipeline refers to"):
+        execute(operator())
+
+
+@pytest.mark.usefixtures("connections")
+def test_missing_spark_connection_is_an_error_and_not_yarn() -> None:
+    with pytest.raises(AirflowFailException, match="no connection 'other', which the operator's conn_id"):
+        execute(operator(conn_id="other"))
+
+
+@pytest.mark.usefixtures("connections")
+def test_missing_window_is_an_error_before_anything_is_submitted() -> None:
+    pipeline = {**PIPELINE, "source": {"query": "SELECT '${run.date}' AS id", "id": ["id"]}}
+
+    with pytest.raises(AirflowFailException, match=r"no data window.*CronDataIntervalTimetable"):
+        execute(operator(pipeline=pipeline))
+
+
+@pytest.mark.usefixtures("connections")
+def test_cluster_mode_is_refused_with_the_remedy() -> None:
+    with pytest.raises(AirflowFailException, match="set deploy_mode='client'"):
+        execute(operator(deploy_mode="cluster"))
+
+
+def test_what_starts_the_application_cannot_be_replaced() -> None:
+    with pytest.raises(TypeError, match="sets 'application' itself"):
+        operator(application="mine.py")
+
+
+@pytest.mark.usefixtures("connections")
+def test_failed_run_fails_the_task_with_the_reason_first(tmp_path: Path) -> None:
+    """The pipeline's one row meets a closed port; the remedy stands in the exception, not in a JVM log."""
+    task = operator(str(tmp_path / "out"), env_vars={"SPARK_LOCAL_IP": "127.0.0.1"})
+    with pytest.raises(AirflowException) as failure:
+        execute(task)
+    task._hook._submit_sp.stdout.close()  # type: ignore[union-attr]  # the Spark hook leaves it open
+
+    first_line = str(failure.value).splitlines()[0]
+    assert first_line == (
+        "100.0% of the rows failed, more than execution.max_error_rate = 50.0% (1 connect); "
+        "nothing was published"
+    )
+
+
+def test_importing_the_operator_is_light() -> None:
+    """Airflow imports it at every parse of every DAG file."""
+    code = (
+        "import sys, http_enrich_provider.operators\n"
+        "print([m for m in ('pyspark', 'aiohttp', 'pandas', 'pyarrow', 'numpy') if m in sys.modules])"
+    )
+
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == "[]"
