@@ -39,10 +39,10 @@ class RequestExchange(msgspec.Struct):
     @property
     def error_kind(self) -> str | None:
         """What failed, as a stable word; `None` means success: an answer with a 2xx status."""
-        if self.response and self.response.error:
-            return str(self.response.error.kind)
         if self.failure:
             return self.failure.kind
+        if self.response and self.response.error:
+            return str(self.response.error.kind)
         if self.response is None:
             return "not_sent"
         return None if 200 <= (self.response.status or 0) < 300 else "http_status"
@@ -50,10 +50,10 @@ class RequestExchange(msgspec.Struct):
     @property
     def error_message(self) -> str | None:
         """What failed, in words fit for logs and tables."""
-        if self.response and self.response.error:
-            return self.response.error.message
         if self.failure:
             return self.failure.message
+        if self.response and self.response.error:
+            return self.response.error.message
         return f"HTTP status {self.status}" if self.error_kind else None
 
 

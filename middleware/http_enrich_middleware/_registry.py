@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from http_enrich_transport import Settings
@@ -31,19 +30,20 @@ class UnknownMiddlewareError(ValueError):
     """No middleware has that name."""
 
 
-def parse_middleware(value: Any, info: ValidationInfo | None = None) -> MiddlewareConfig:
+def parse_middleware(value: Any, context: Any = None) -> MiddlewareConfig:
     """
     Build the configuration of one entry of the `middleware:` list.
 
-    Raises pydantic's `ValidationError` for options that the middleware does not
-    have, and a `ValueError` for a type that there is not.
+    *context* is pydantic's validation context. Raises its `ValidationError` for
+    options that the middleware does not have, and a `ValueError` for a type that
+    there is not.
     """
     if isinstance(value, MiddlewareConfig):
         return value
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise PydanticCustomError("middleware_type", "expected an entry such as '- type: retry'")
     model: type[MiddlewareConfig] = _module(value["type"]).Config
-    return model.model_validate(value, context=info.context if info else None)
+    return model.model_validate(value, context=context)
 
 
 def with_defaults(configs: Sequence[MiddlewareConfig]) -> list[MiddlewareConfig]:
@@ -62,7 +62,7 @@ def build(config: MiddlewareConfig, runtime: WorkerRuntime) -> Middleware:
 def _module(name: str) -> Any:
     if name not in _SHIPPED:
         near = get_close_matches(name, _SHIPPED, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        msg = f"no middleware {name!r}{hint} There are: {', '.join(_SHIPPED)}"
+        hint = f"did you mean {near[0]!r}? There" if near else "there"
+        msg = f"no middleware {name!r}; {hint} are: {', '.join(_SHIPPED)}"
         raise UnknownMiddlewareError(msg)
     return import_module(f".{name}", __package__)

@@ -24,7 +24,12 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
 
     async def json_body(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
         exchange = await call_next(exchange)
-        if exchange.error_kind is None and exchange.response is not None:
+        # 204 and 205 have no body by definition (RFC 9110 §15.3), which is no fault of theirs.
+        if (
+            exchange.error_kind is None
+            and exchange.response is not None
+            and exchange.status not in (204, 205)
+        ):
             exchange.failure = _check(decoder, exchange.response.body)
         return exchange
 

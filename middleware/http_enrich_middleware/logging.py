@@ -45,13 +45,12 @@ class _Log:
         self._config = config
         self._level = logging.getLevelNamesMapping()[config.level]
         self._failures = 0
-        self._owed = 0.0
+        self._successes = 0
 
     def write(self, exchange: RequestExchange) -> None:
         if exchange.error_kind is None:
-            self._owed += self._config.sample
-            if self._owed >= 1:
-                self._owed -= 1
+            before, self._successes = self._successes, self._successes + 1
+            if int(self._successes * self._config.sample) > int(before * self._config.sample):
                 _line(self._level, exchange)
         elif self._failures < self._config.max_failures:
             self._failures += 1

@@ -71,7 +71,8 @@ def _is_retryable(exchange: RequestExchange, config: Config) -> bool:
 
 
 def _delay(exchange: RequestExchange, config: Config, runtime: WorkerRuntime, attempt: int) -> float:
-    cap = min(config.max_delay, config.base_delay * 2.0 ** (attempt - 1))
+    doublings = min(attempt - 1, 60)  # beyond that any cap is reached, and a float is not endless
+    cap = min(config.max_delay, config.base_delay * 2.0**doublings)
     backoff = runtime.uniform(0.0, cap)
     return max(backoff, _retry_after(exchange) if config.retry_after else 0.0)
 
@@ -79,6 +80,6 @@ def _delay(exchange: RequestExchange, config: Config, runtime: WorkerRuntime, at
 def _retry_after(exchange: RequestExchange) -> float:
     """Return the seconds the peer asked for; 0 when it asked for nothing sensible."""
     header = exchange.response.headers.get("Retry-After", "") if exchange.response else ""
-    if not (header.isascii() and header.isdigit() and len(header) <= 10):
+    if not (header.isascii() and header.isdigit()):
         return 0.0
     return min(float(header), _LONGEST_RETRY_AFTER)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from _pytest.mark import ParameterSet
 from airflow.dag_processing.dagbag import DagBag
 
 from http_enrich_spark.config import check_pipeline
@@ -22,7 +25,7 @@ REST = {
 }
 
 
-def blocks(language: str) -> list[object]:
+def blocks(language: str) -> list[ParameterSet]:
     """Every block of *language*, named by its file and line."""
     found = []
     for file in DOCS:
@@ -49,6 +52,20 @@ def test_dag_of_the_readme_loads_with_its_pipeline(tmp_path: Path) -> None:
     bag = DagBag(str(tmp_path), bundle_path=tmp_path)
 
     assert (bag.import_errors, list(bag.dags)) == ({}, ["airports_daily"])
+
+
+@pytest.mark.parametrize("block", [each for each in blocks("python") if "CONTRIBUTING" in str(each.id)])
+def test_test_of_the_contributors_guide_passes(block: str, tmp_path: Path) -> None:
+    file = tmp_path / "test_block.py"
+    file.write_text(block)
+
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(file), "-c", str(ROOT / "pyproject.toml")],
+        capture_output=True,
+        text=True,
+    )
+
+    assert "1 passed" in result.stdout
 
 
 def test_example_dags_load() -> None:

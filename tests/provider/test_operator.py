@@ -13,10 +13,10 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk import DAG
-from tests.support.peer import closed_port
 
 from http_enrich_provider.operators import HttpEnrichSparkOperator
 from http_enrich_spark.config import PipelineError
+from tests.support.peer import closed_port
 
 PIPELINE: dict[str, Any] = {
     "version": 1,

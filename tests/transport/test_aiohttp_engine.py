@@ -6,7 +6,6 @@ import asyncio
 import errno
 
 import pytest
-from tests.support.peer import OK, closed_port, serving
 
 from http_enrich_transport import (
     AiohttpEngineConfig,
@@ -18,6 +17,7 @@ from http_enrich_transport import (
     TransportRuntimeFactory,
 )
 from http_enrich_transport.aiohttp_engine._errors import as_response
+from tests.support.peer import OK, closed_port, serving
 
 
 async def ask(url: str, *, method: str = "GET", timeout: float = 5, **request: object) -> TransportResponse:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from tests.support.peer import OK, closed_port, serving
-
 from http_enrich_transport import (
     AiohttpEngineConfig,
     TcpConnectionConfig,
@@ -14,6 +12,7 @@ from http_enrich_transport import (
     TransportRequest,
     TransportRuntimeFactory,
 )
+from tests.support.peer import OK, closed_port, serving
 
 
 def engine(url: str, *, timeout: float = 5) -> TransportEngine:

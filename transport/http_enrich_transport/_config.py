@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo
+from pydantic import Field
 
 from ._engine import TransportEngineType
 from ._factory import engine_config
@@ -53,15 +53,14 @@ class MemoryEngineConfig(TransportConfig):
     """`package.module:function`, importable on the workers; takes a request, returns a response."""
 
 
-def parse_transport(value: Any, info: ValidationInfo | None = None) -> TransportConfig:
+def parse_transport(value: Any, context: Any = None) -> TransportConfig:
     """
     Build the configuration of the engine that *value* names.
 
-    Raises `ValueError` for an unknown engine and pydantic's `ValidationError`
-    for options that the engine does not have.
+    *context* is pydantic's validation context. Raises `ValueError` for an
+    unknown engine and pydantic's `ValidationError` for options it does not have.
     """
     if isinstance(value, TransportConfig):
         return value
     name = value.get("engine", TransportEngineType.AIOHTTP) if isinstance(value, dict) else "aiohttp"
-    context = info.context if info else None
     return engine_config(name).model_validate(value, context=context)

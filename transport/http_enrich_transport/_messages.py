@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 
 from ._errors import Sent, TransportError, TransportErrorKind
 from ._redact import redact_url
-
-_NO_HEADERS: Mapping[str, str] = CIMultiDictProxy(CIMultiDict())
 
 
 class TransportRequest(msgspec.Struct):
@@ -41,7 +39,7 @@ class TransportResponse(msgspec.Struct):
     """
 
     status: int | None = None
-    headers: Mapping[str, str] = _NO_HEADERS
+    headers: Mapping[str, str] = msgspec.field(default_factory=CIMultiDict)
     body: bytes = b""
     error: TransportError | None = None
 

@@ -11,5 +11,8 @@ def redact_url(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "<unreadable address>"
+    if not parts.netloc:
+        # Without a host, what looks like a path may be `user:password@host`.
+        return "<unreadable address>"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}{'?***' if parts.query else ''}"

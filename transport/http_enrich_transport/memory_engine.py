@@ -59,7 +59,8 @@ class MemoryEngine(TransportEngine):
             answer: Any = self._handler(request)
             response: TransportResponse = await answer if inspect.isawaitable(answer) else answer
         except Exception as error:  # noqa: BLE001 - an engine never raises
-            return TransportResponse.failed(TransportErrorKind.ENGINE_ERROR, Sent.MAYBE_SENT, repr(error))
+            name = type(error).__name__
+            return TransportResponse.failed(TransportErrorKind.ENGINE_ERROR, Sent.MAYBE_SENT, name)
         return response
 
 

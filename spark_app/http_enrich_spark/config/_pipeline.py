@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, ValidationInfo, model_validator
 
 from http_enrich_middleware import MiddlewareConfig, parse_middleware
 from http_enrich_transport import (
@@ -168,6 +168,14 @@ class ExecutionConfig(Settings):
     """Folder for answers that are not published yet; default: beside `sink.path`."""
 
 
+def _transport(value: Any, info: ValidationInfo) -> TransportConfig:
+    return parse_transport(value, info.context)
+
+
+def _middleware(value: Any, info: ValidationInfo) -> MiddlewareConfig:
+    return parse_middleware(value, info.context)
+
+
 class PipelineConfig(Settings):
     """A whole pipeline file."""
 
@@ -175,10 +183,8 @@ class PipelineConfig(Settings):
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]{0,99}$")
     source: SourceConfig
     endpoint: EndpointConfig
-    transport: Annotated[SerializeAsAny[TransportConfig], BeforeValidator(parse_transport)] = (
-        AiohttpEngineConfig()
-    )
-    middleware: list[Annotated[SerializeAsAny[MiddlewareConfig], BeforeValidator(parse_middleware)]] = []
+    transport: Annotated[SerializeAsAny[TransportConfig], BeforeValidator(_transport)] = AiohttpEngineConfig()
+    middleware: list[Annotated[SerializeAsAny[MiddlewareConfig], BeforeValidator(_middleware)]] = []
     response: ResponseConfig = ResponseConfig()
     sink: SinkConfig
     execution: ExecutionConfig = ExecutionConfig()

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 from pyspark.sql import Row, SparkSession
-from tests.support.peer import closed_port
-from tests.support.web import web_server
 
 from http_enrich_demo.airports import write_source
 from http_enrich_demo.api import run_in_thread
 from http_enrich_spark.config import RunInfo, load_pipeline
 from http_enrich_spark.driver import RunError, RunSummary, run_pipeline
+from tests.support.peer import closed_port
+from tests.support.web import web_server
 
 Sections = dict[str, dict[str, Any]]
 

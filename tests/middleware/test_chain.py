@@ -1,0 +1,183 @@
+"""How a list of middleware becomes one handler."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from http_enrich_middleware import (
+    Failure,
+    MiddlewareConfig,
+    RequestExchange,
+    WorkerRuntime,
+    build_chain,
+    json_body,
+    retry,
+    timing,
+)
+from http_enrich_transport import TransportRequest, TransportResponse
+from http_enrich_transport.memory_engine import MemoryEngine
+from tests.support.chain import FakeTime, answer, answering, failure, row, send_over_http
+from tests.support.peer import OK, serving
+
+
+def broken_clock() -> float:
+    raise LookupError("canary-7")
+
+
+BROKEN = WorkerRuntime(clock=broken_clock)
+
+
+async def test_an_empty_list_is_the_engine_alone() -> None:
+    engine, exchange = answering(answer(200, b"hi")), row()
+
+    sent = await build_chain([], engine)(exchange)
+
+    assert sent is exchange
+    assert engine.requests == [exchange.request]
+    assert (exchange.status, exchange.attempts, exchange.metadata) == (200, 1, {})
+
+
+async def test_request_and_answer_pass_through_on_the_wire() -> None:
+    async with serving(OK) as server:
+        exchange = await send_over_http([], row("PUT", server.url + "/a", **{"X-A": "1"}))
+
+    assert server.heads[0].startswith(b"PUT /a HTTP/1.1\r\n")
+    assert exchange.response is not None
+    assert (exchange.response.body, exchange.response.headers["x-TAG"]) == (b"hi", "a")
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+async def test_two_hundreds_are_successes(status: int) -> None:
+    exchange = await build_chain([], answering(answer(status)))(row())
+
+    assert (exchange.error_kind, exchange.error_message) == (None, None)
+
+
+@pytest.mark.parametrize("status", [101, 199, 300, 302, 404, 500, 999])
+async def test_other_statuses_are_not(status: int) -> None:
+    exchange = await build_chain([], answering(answer(status)))(row())
+
+    assert (exchange.error_kind, exchange.status) == ("http_status", status)
+    assert exchange.error_message == f"HTTP status {status}"
+
+
+async def test_error_of_the_transport_is_the_error_of_the_row() -> None:
+    exchange = await build_chain([], answering(failure("dns")))(row())
+
+    assert (exchange.error_kind, exchange.error_message) == ("dns", "no answer")
+    assert (exchange.status, exchange.attempts) == (None, 1)
+
+
+def test_a_request_that_nobody_sent_is_no_success() -> None:
+    exchange = row()
+
+    assert (exchange.error_kind, exchange.status, exchange.attempts) == ("not_sent", None, 0)
+
+
+@pytest.mark.parametrize(
+    ("order", "readings"),
+    [([timing.Config(), retry.Config()], 2), ([retry.Config(), timing.Config()], 6)],
+    ids=["timing first", "retry first"],
+)
+async def test_first_in_the_list_is_outermost(order: list[MiddlewareConfig], readings: int) -> None:
+    """The clock is read before and after what comes later: once per row, or once per attempt."""
+    read: list[float] = []
+    time = FakeTime()
+
+    def clock() -> float:
+        read.append(time.now)
+        return time.now
+
+    runtime = WorkerRuntime(sleep=time.sleep, clock=clock, uniform=time.uniform)
+    await build_chain(order, answering(answer(503)), runtime)(row())
+
+    assert len(read) == readings
+
+
+async def test_an_exception_in_a_middleware_costs_one_row() -> None:
+    chain = build_chain([timing.Config()], answering(answer(200)), BROKEN)
+
+    rows = [await chain(row()), await chain(row())]
+
+    assert [each.error_kind for each in rows] == ["middleware_error", "middleware_error"]
+    assert [each.attempts for each in rows] == [0, 0]
+
+
+async def test_an_exception_is_named_and_located_but_not_quoted() -> None:
+    """Its text may hold a token or a body."""
+    exchange = await build_chain([timing.Config()], answering(answer(200)), BROKEN)(row())
+
+    assert exchange.failure == Failure("middleware_error", f"LookupError in {__name__}")
+    assert "canary" not in repr(exchange)
+
+
+async def test_an_exception_after_the_answer_keeps_the_status() -> None:
+    ticks = iter([1.0])
+    runtime = WorkerRuntime(clock=lambda: next(ticks, None) or broken_clock())
+
+    exchange = await build_chain([timing.Config()], answering(answer(200)), runtime)(row())
+
+    assert (exchange.error_kind, exchange.status, exchange.attempts) == ("middleware_error", 200, 1)
+
+
+async def test_a_failure_from_before_is_forgotten_once_the_request_is_sent() -> None:
+    before = RequestExchange(row().request, failure=Failure("token", "no token yet"))
+
+    exchange = await build_chain([], answering(answer(200)))(before)
+
+    assert (exchange.failure, exchange.error_kind) == (None, None)
+
+
+async def test_cancellation_passes_through_every_middleware() -> None:
+    arrived = asyncio.Event()
+
+    async def silent(_: TransportRequest) -> TransportResponse:
+        arrived.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    chain = build_chain([timing.Config(), retry.Config(), json_body.Config()], MemoryEngine(silent))
+    task = asyncio.ensure_future(chain(row()))
+    await arrived.wait()
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_many_rows_at_a_time_keep_their_own_answers() -> None:
+    async def echo(request: TransportRequest) -> TransportResponse:
+        await asyncio.sleep(0)
+        return answer(200, request.url.encode())
+
+    chain = build_chain([timing.Config(), retry.Config()], MemoryEngine(echo))
+    rows = await asyncio.gather(*(chain(row(url=f"http://api.test/{n}")) for n in range(20)))
+
+    bodies = [each.response.body.decode() for each in rows if each.response]
+    assert bodies == [each.request.url for each in rows] == [f"http://api.test/{n}" for n in range(20)]
+    assert len({id(each.metadata) for each in rows}) == 20
+
+
+def test_an_exchange_shares_no_metadata_with_the_next() -> None:
+    first, second = RequestExchange(row().request), RequestExchange(row().request)
+    first.metadata["a"] = "1"
+
+    assert second.metadata == {}
+
+
+async def test_an_exception_after_a_failed_attempt_is_reported_as_what_it_is() -> None:
+    readings = iter([1.0])
+    runtime = WorkerRuntime(clock=lambda: next(readings))
+    exchange = await build_chain([timing.Config()], answering(failure("dns")), runtime)(row())
+
+    assert exchange.error_kind == "middleware_error"
+
+
+async def test_an_exception_before_the_second_attempt_is_reported_as_what_it_is() -> None:
+    readings, time = iter([1.0, 2.0]), FakeTime()
+    runtime = WorkerRuntime(sleep=time.sleep, uniform=time.uniform, clock=lambda: next(readings))
+    chain = build_chain([retry.Config(), timing.Config()], answering(failure("dns"), answer(200)), runtime)
+
+    assert (await chain(row())).error_kind == "middleware_error"

@@ -1,0 +1,108 @@
+"""Entries of the `middleware:` list and what they may say."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from http_enrich_middleware import (
+    UnknownMiddlewareError,
+    build_chain,
+    parse_middleware,
+    retry,
+    timing,
+    transport_diagnostic,
+    with_defaults,
+)
+from http_enrich_transport import SecretText
+from tests.support.chain import answer, answering, row
+
+ENTRIES: list[dict[str, object]] = [
+    {"type": "bearer", "token": SecretText("canary-7")},
+    {"type": "json_body"},
+    {"type": "logging", "sample": 0.5},
+    {"type": "retry", "max_attempts": 5, "base_delay": "250ms"},
+    {"type": "timing"},
+    {"type": "transport_diagnostic"},
+    {"type": "worker_identity"},
+]
+TYPES = [str(entry["type"]) for entry in ENTRIES]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=TYPES)
+async def test_every_type_is_parsed_built_and_passes_the_answer_on(entry: dict[str, object]) -> None:
+    config = parse_middleware(entry)
+
+    exchange = await build_chain([config], answering(answer(200, b"{}")))(row())
+
+    assert config.type == entry["type"]
+    assert (exchange.error_kind, exchange.attempts) == (None, 1)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=TYPES)
+def test_configurations_travel_to_the_workers(entry: dict[str, object]) -> None:
+    config = parse_middleware(entry)
+
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=TYPES)
+def test_an_option_that_there_is_not_is_an_error(entry: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="unknown key 'no_such_option'"):
+        parse_middleware({**entry, "no_such_option": 1})
+
+
+def test_durations_are_read_with_their_unit() -> None:
+    config = parse_middleware({"type": "retry", "base_delay": "250ms", "max_delay": "1m"})
+
+    assert config == retry.Config(base_delay=0.25, max_delay=60)
+
+
+def test_a_mistyped_option_comes_with_a_hint() -> None:
+    with pytest.raises(ValueError, match=r"unknown key 'max_attempt'; did you mean 'max_attempts'\?"):
+        parse_middleware({"type": "retry", "max_attempt": 2})
+
+
+def test_a_mistyped_type_comes_with_a_hint_and_the_list() -> None:
+    with pytest.raises(UnknownMiddlewareError, match=r"'retries'; did you mean 'retry'\?") as caught:
+        parse_middleware({"type": "retries"})
+
+    assert all(name in str(caught.value) for name in TYPES)
+
+
+@pytest.mark.parametrize("name", ["os", "_chain", "", "retry.Config", "../retry", "Retry"])
+def test_only_what_ships_can_be_named(name: str) -> None:
+    with pytest.raises(UnknownMiddlewareError, match=r"[Tt]here are: bearer, "):
+        parse_middleware({"type": name})
+
+
+@pytest.mark.parametrize("entry", ["retry", None, [], {}, {"max_attempts": 3}, {"type": 5}, {"type": None}])
+def test_an_entry_without_a_type_is_an_error(entry: object) -> None:
+    with pytest.raises(ValueError, match="expected an entry such as '- type: retry'"):
+        parse_middleware(entry)
+
+
+def test_a_configuration_is_taken_as_it_is() -> None:
+    config = retry.Config(max_attempts=7)
+
+    assert parse_middleware(config) is config
+
+
+def test_the_diagnostic_is_always_on_and_outermost() -> None:
+    listed = [retry.Config(), timing.Config()]
+
+    assert [config.type for config in with_defaults(listed)] == ["transport_diagnostic", "retry", "timing"]
+    assert [config.type for config in listed] == ["retry", "timing"]
+
+
+def test_listing_the_diagnostic_moves_it_and_does_not_double_it() -> None:
+    listed = [retry.Config(), transport_diagnostic.Config(), timing.Config()]
+
+    assert with_defaults(listed) == listed
+
+
+def test_defaults_are_put_in_once() -> None:
+    once = with_defaults([])
+
+    assert with_defaults(once) == once == [transport_diagnostic.Config()]
