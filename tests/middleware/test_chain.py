@@ -16,8 +16,7 @@ from http_enrich_middleware import (
     retry,
     timing,
 )
-from http_enrich_transport import TransportRequest, TransportResponse
-from http_enrich_transport.memory_engine import MemoryEngine
+from http_enrich_transport import MemoryEngine, TransportRequest, TransportResponse
 from tests.support.chain import FakeTime, answer, answering, failure, row, send_over_http
 from tests.support.peer import OK, serving
 

@@ -7,8 +7,7 @@ import asyncio
 import pytest
 
 from http_enrich_middleware import RequestExchange, WorkerRuntime, build_chain, json_body, retry
-from http_enrich_transport import Sent, TransportErrorKind
-from http_enrich_transport.memory_engine import MemoryEngine
+from http_enrich_transport import MemoryEngine, Sent, TransportErrorKind
 from tests.support.chain import FakeTime, answer, answering, failure, row, send_over_http
 from tests.support.peer import OK, closed_port, serving
 

@@ -6,8 +6,7 @@ import pytest
 
 from http_enrich_middleware import MiddlewareConfig, build_chain, retry
 from http_enrich_middleware.timing import Config
-from http_enrich_transport import TransportRequest, TransportResponse
-from http_enrich_transport.memory_engine import MemoryEngine
+from http_enrich_transport import MemoryEngine, TransportRequest, TransportResponse
 from tests.support.chain import FakeTime, answer, answering, failure, row, send_over_http
 from tests.support.peer import OK, serving
 

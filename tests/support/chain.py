@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from http_enrich_middleware import MiddlewareConfig, RequestExchange, WorkerRuntime, build_chain
 from http_enrich_transport import (
     AiohttpEngineConfig,
+    MemoryEngine,
     Sent,
     TransportErrorKind,
     TransportRequest,
@@ -14,7 +15,6 @@ from http_enrich_transport import (
     TransportRuntimeFactory,
     header_map,
 )
-from http_enrich_transport.memory_engine import MemoryEngine
 
 
 def row(method: str = "GET", url: str = "http://api.test/", **headers: str) -> RequestExchange:

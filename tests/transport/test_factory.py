@@ -11,6 +11,7 @@ import pytest
 
 from http_enrich_transport import (
     AiohttpEngineConfig,
+    MemoryEngine,
     MemoryEngineConfig,
     TransportConfig,
     TransportEngineFactory,
@@ -20,7 +21,6 @@ from http_enrich_transport import (
     parse_transport,
 )
 from http_enrich_transport.aiohttp_engine import AiohttpEngine
-from http_enrich_transport.memory_engine import MemoryEngine
 
 HEAVY = ("aiohttp", "airflow", "numpy", "pandas", "pyarrow", "pyspark")
 

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from http_enrich_transport import (
+    MemoryEngine,
     MemoryEngineConfig,
     Sent,
     TransportErrorKind,
@@ -15,7 +16,6 @@ from http_enrich_transport import (
     TransportRuntimeFactory,
     WarmupReport,
 )
-from http_enrich_transport.memory_engine import MemoryEngine
 from tests.support.chain import answer, failure
 
 GET = TransportRequest("GET", "http://api.test/a")

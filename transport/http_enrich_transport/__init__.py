@@ -1,5 +1,9 @@
 """Sends HTTP requests from Spark workers: engines, their configuration, errors as values."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from ._config import (
     AiohttpEngineConfig,
     MemoryEngineConfig,
@@ -14,12 +18,18 @@ from ._messages import TransportRequest, TransportResponse, header_map
 from ._redact import redact_url
 from ._secret import RESOLVED, SecretText
 from ._settings import Count, Seconds, Settings
+from .memory_engine import MemoryEngine
+
+if TYPE_CHECKING:
+    from .aiohttp_engine import AiohttpEngine
 
 __all__ = [
     "RESOLVED",
     "RETRYABLE_KINDS",
+    "AiohttpEngine",
     "AiohttpEngineConfig",
     "Count",
+    "MemoryEngine",
     "MemoryEngineConfig",
     "Seconds",
     "SecretText",
@@ -41,3 +51,13 @@ __all__ = [
     "parse_transport",
     "redact_url",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # An Airflow scheduler imports this package and must not load an HTTP library with it.
+    if name == "AiohttpEngine":
+        from .aiohttp_engine import AiohttpEngine
+
+        return AiohttpEngine
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
