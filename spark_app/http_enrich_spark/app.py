@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._logs import log_to, logger
 from .config import PipelineConfig, PipelineError, RunInfo
 from .submission import Report, Submission
 
 if TYPE_CHECKING:
     from pyspark import SparkConf
 
-logger = logging.getLogger("http_enrich")
-
 
 def main(arguments: Sequence[str]) -> int:
     """Run the submission in the file that *arguments* name; returns the exit status."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(message)s")
+    log_to(sys.stdout)
     submission = Submission.read(Path(arguments[0]))
     report = _run(submission)
     report.write(Path(submission.report))
@@ -36,7 +34,7 @@ def _run(submission: Submission) -> Report:
         return Report(summary=execute(submission.load(), submission.run))
     except (PipelineError, RunError) as error:
         return Report(error=str(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whoever submitted us must be told, whatever it is
         logger.error("the run ended by an error", exc_info=error)
         first_line = str(error).strip().partition("\n")[0]
         return Report(error=f"{type(error).__name__}: {first_line} (details are in the log above)")

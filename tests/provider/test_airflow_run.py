@@ -114,6 +114,12 @@ def test_one_worker_opens_no_more_than_the_limit(run: Run) -> None:
     assert run.stats.connections <= 2 * 25  # two workers, limit 25 in the example
 
 
+def test_a_sample_of_the_successes_is_in_the_log(run: Run) -> None:
+    lines = (run.folder / "airflow.log").read_text().splitlines()
+
+    assert [line for line in lines if "INFO GET http://127.0.0.1" in line and "status=200" in line]
+
+
 def test_summary_is_small_json(run: Run) -> None:
     assert len(json.dumps(run.result.summary)) < 1000
 

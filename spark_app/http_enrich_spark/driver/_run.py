@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 from pyspark.sql import SparkSession
 
+from http_enrich_spark._logs import logger
 from http_enrich_spark.config import PipelineConfig, RunInfo
 
 from ._enrich import enrich
@@ -16,8 +16,6 @@ from ._sink import check_sink, publish
 from ._source import check_columns, read_source, response_schema
 from ._staging import Staging
 from ._summary import RunSummary, summarize
-
-logger = logging.getLogger("http_enrich")
 
 
 def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> RunSummary:

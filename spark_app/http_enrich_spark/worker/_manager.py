@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Coroutine
 from typing import Any, ClassVar, TypeVar
 
 from http_enrich_middleware import Handler, WorkerRuntime, build_chain, with_defaults
+from http_enrich_spark._logs import log_to
 from http_enrich_transport import TransportEngine, TransportRuntimeFactory
 
 from ._plan import WorkerPlan
@@ -43,6 +45,7 @@ class WorkerResourceManager:
             return cls._managers[-1]
 
     def __init__(self, plan: WorkerPlan) -> None:
+        log_to(sys.stderr)
         self.plan = plan
         self.builder = RequestBuilder(plan.endpoint)
         self.loop = asyncio.new_event_loop()
