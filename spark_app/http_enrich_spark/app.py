@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ._logs import log_to, logger
+from .bundle import build_py_files
 from .config import PipelineConfig, PipelineError, RunInfo
 from .submission import Report, Submission
 
 if TYPE_CHECKING:
     from pyspark import SparkConf
+    from pyspark.sql import SparkSession
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,20 +44,33 @@ def _run(submission: Submission) -> Report:
 
 
 def execute(config: PipelineConfig, run: RunInfo, *, master: str | None = None) -> dict[str, object]:
-    """Run *config* in a Spark session of its own and return the figures; raises `RunError`."""
+    """
+    Run *config* in a Spark session of its own and return the figures; raises `RunError`.
+
+    With a *master* this process is the driver; without one, spark-submit has
+    said where to run, and has shipped our code.
+    """
+    from .driver import run_pipeline
+
+    with TemporaryDirectory(prefix="http-enrich-") as folder:
+        spark = _session(config, master)
+        try:
+            if master:
+                # Executors fetch it from here whenever they start, so it stays as long as the session.
+                spark.sparkContext.addPyFile(str(build_py_files(Path(folder) / "http_enrich.zip")))
+            return run_pipeline(spark, config, run).as_dict()
+        finally:
+            spark.stop()
+
+
+def _session(config: PipelineConfig, master: str | None) -> SparkSession:
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
-
-    from .driver import run_pipeline
 
     builder = SparkSession.builder.appName(f"http-enrich {config.name}")
     for setting, value in _quiet(SparkConf()).items():
         builder = builder.config(setting, value)
-    spark = (builder.master(master) if master else builder).getOrCreate()
-    try:
-        return run_pipeline(spark, config, run).as_dict()
-    finally:
-        spark.stop()
+    return (builder.master(master) if master else builder).getOrCreate()
 
 
 def _quiet(given: SparkConf) -> dict[str, str]:
