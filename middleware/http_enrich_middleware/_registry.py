@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from http_enrich_transport import Settings
+from http_enrich_transport import Settings, at_key
 
 from ._exchange import Middleware
 from ._runtime import WorkerRuntime
@@ -34,15 +34,17 @@ def parse_middleware(value: Any, context: Any = None) -> MiddlewareConfig:
     """
     Build the configuration of one entry of the `middleware:` list.
 
-    *context* is pydantic's validation context. Raises its `ValidationError` for
-    options that the middleware does not have, and a `ValueError` for a type that
-    there is not.
+    *context* is pydantic's validation context. Raises its `ValidationError` for a
+    type that there is not, and for options that the middleware does not have.
     """
     if isinstance(value, MiddlewareConfig):
         return value
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise PydanticCustomError("middleware_type", "expected an entry such as '- type: retry'")
-    model: type[MiddlewareConfig] = _module(value["type"]).Config
+    try:
+        model: type[MiddlewareConfig] = _module(value["type"]).Config
+    except UnknownMiddlewareError as error:
+        raise at_key("type", value["type"], error) from None
     return model.model_validate(value, context=context)
 
 

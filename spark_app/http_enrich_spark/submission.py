@@ -22,7 +22,7 @@ class Submission(msgspec.Struct):
 
     def write(self, file: Path) -> None:
         """Write to *file*, readable by its owner only."""
-        file.touch(mode=0o600)
+        file.touch(mode=0o600, exist_ok=False)
         file.write_bytes(msgspec.json.encode(self))
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from http_enrich_spark.config import EndpointConfig, PipelineConfig, load_pipeline
+from http_enrich_spark.config import EndpointConfig, PipelineConfig, Reference, Template, load_pipeline
 
 TEXT = """\
 version: 1
@@ -54,3 +54,9 @@ def endpoint(
 ) -> EndpointConfig:
     """Return the endpoint of a pipeline with *changes* below `endpoint:`."""
     return load({f"endpoint.{key}": value for key, value in changes.items()}, environ, **options).endpoint
+
+
+def written(template: Any) -> str:
+    """Return what *template* says, secret or not, with its references as they are written."""
+    assert isinstance(template, Template)
+    return "".join(part.text if isinstance(part, Reference) else part for part in template.parts)

@@ -17,7 +17,7 @@ from ._factory import TransportEngineFactory, TransportRuntimeFactory, UnknownEn
 from ._messages import TransportRequest, TransportResponse, header_map
 from ._redact import redact_url
 from ._secret import RESOLVED, SecretText
-from ._settings import Count, Seconds, Settings
+from ._settings import Count, Seconds, Settings, at_key
 from .memory_engine import MemoryEngine
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ __all__ = [
     "TransportRuntimeFactory",
     "UnknownEngineError",
     "WarmupReport",
+    "at_key",
     "header_map",
     "parse_transport",
     "redact_url",

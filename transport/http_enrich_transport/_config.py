@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ._engine import TransportEngineType
-from ._factory import engine_config
-from ._settings import Count, Seconds, Settings
+from ._factory import UnknownEngineError, engine_config
+from ._settings import Count, Seconds, Settings, at_key
 
 
 class TcpConnectionConfig(Settings):
@@ -57,10 +57,14 @@ def parse_transport(value: Any, context: Any = None) -> TransportConfig:
     """
     Build the configuration of the engine that *value* names.
 
-    *context* is pydantic's validation context. Raises `ValueError` for an
-    unknown engine and pydantic's `ValidationError` for options it does not have.
+    *context* is pydantic's validation context. Raises its `ValidationError` for
+    an engine that there is not, and for options that the engine does not have.
     """
     if isinstance(value, TransportConfig):
         return value
     name = value.get("engine", TransportEngineType.AIOHTTP) if isinstance(value, dict) else "aiohttp"
-    return engine_config(name).model_validate(value, context=context)
+    try:
+        model = engine_config(name)
+    except UnknownEngineError as error:
+        raise at_key("engine", name, error) from None
+    return model.model_validate(value, context=context)

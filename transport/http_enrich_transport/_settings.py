@@ -57,8 +57,14 @@ class Settings(BaseModel):
             raise ValidationError.from_exception_data(cls.__name__, details, hide_input=True) from None
 
 
+def at_key(key: str, value: Any, error: ValueError) -> ValidationError:
+    """Return *error* as pydantic's error about the *value* of *key*, so that a loader can find its line."""
+    details = InitErrorDetails(type=PydanticCustomError("value_error", str(error)), loc=(key,), input=value)
+    return ValidationError.from_exception_data(key, [details], hide_input=True)
+
+
 def _explained(model: type[Settings], error: ErrorDetails) -> InitErrorDetails:
-    message = error["msg"].removeprefix("Value error, ")
+    message = error["msg"]
     if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
         message = _unknown_key(model, str(error["loc"][0]))
     if error["type"] == "missing":

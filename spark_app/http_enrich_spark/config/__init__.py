@@ -12,7 +12,8 @@ from ._pipeline import (
     SourceConfig,
 )
 from ._problems import PipelineError, Problem
-from ._references import connection_ids
+from ._references import Reference, connection_ids
+from ._template import Template
 from ._yaml import Document, read_document
 
 __all__ = [
@@ -22,10 +23,12 @@ __all__ = [
     "PipelineConfig",
     "PipelineError",
     "Problem",
+    "Reference",
     "ResponseConfig",
     "RunInfo",
     "SinkConfig",
     "SourceConfig",
+    "Template",
     "check_pipeline",
     "connection_ids",
     "connection_variable",

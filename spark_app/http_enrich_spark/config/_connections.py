@@ -37,15 +37,17 @@ def lookup(name: str, environ: Mapping[str, str]) -> tuple[str, bool]:
 
 def _parse(conn_id: str, text: str) -> dict[str, Any]:
     """Read a connection as Airflow writes it: JSON, or a URI."""
-    if not text.lstrip().startswith("{"):
-        return _parse_uri(text)
     try:
-        fields: dict[str, Any] = json.loads(text)
-        if isinstance(fields.get("extra"), str):
-            fields["extra"] = json.loads(fields["extra"] or "{}")
+        return _parse_json(text) if text.lstrip().startswith("{") else _parse_uri(text)
     except ValueError:
-        msg = f"{variable(conn_id)} is not valid JSON"
-        raise ValueError(msg) from None  # the text holds secrets
+        msg = f"{variable(conn_id)} is neither valid JSON nor a valid URI (are special characters encoded?)"
+        raise ValueError(msg) from None  # what went wrong may quote a secret
+
+
+def _parse_json(text: str) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(text)
+    if isinstance(fields.get("extra"), str):
+        fields["extra"] = json.loads(fields["extra"] or "{}")
     return fields
 
 

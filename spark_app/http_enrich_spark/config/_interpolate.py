@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any
@@ -12,7 +13,8 @@ from http_enrich_transport import SecretText
 
 from . import _connections
 from ._problems import Path, Problem
-from ._references import Reference, escape, split, walk
+from ._references import Reference, split, walk
+from ._template import Template, as_text
 from ._yaml import Document
 
 _ROW_FIELDS = ("path", "params", "headers", "json", "form", "body")
@@ -40,9 +42,9 @@ class RunInfo:
             return self._given(self.partition_key, "partition_key")
         start = self._given(self.window_start, "data window")
         end = self._given(self.window_end, "data window")
-        if start == end:
+        if datetime.fromisoformat(start) >= datetime.fromisoformat(end):
             msg = (
-                f"the data window is empty ({start} to {end}): a cron string gives none; "
+                f"the data window from {start} to {end} is empty: a cron string gives no other; "
                 "schedule the DAG with CronDataIntervalTimetable"
             )
             raise ValueError(msg)
@@ -149,14 +151,23 @@ def _fill_text(text: str, scope: Scope, *, template: bool) -> Any:
         for part in split(text)
     ]
     if len(parts) == 1 and not isinstance(parts[0], str | SecretText | Reference):
-        return parts[0]
-    filled = "".join(_write(part, template=template) for part in parts)
-    return SecretText(filled) if any(isinstance(part, SecretText) for part in parts) else filled
+        return _literal(parts[0]) if template else parts[0]
+    secret = any(isinstance(part, SecretText) for part in parts)
+    written = [part if isinstance(part, Reference) else _write(part) for part in parts]
+    if template:
+        return Template(*written, secret=secret)
+    plain = "".join(str(part) for part in written)
+    return SecretText(plain) if secret else plain
 
 
-def _write(part: Any, *, template: bool) -> str:
-    if isinstance(part, Reference):
-        return part.text
-    plain = part.get_secret_value() if isinstance(part, SecretText) else str(part)
-    # Where rows are filled in later, a value must not become a placeholder.
-    return escape(plain) if template else plain
+def _write(part: Any) -> str:
+    return part.get_secret_value() if isinstance(part, SecretText) else as_text(part)
+
+
+def _literal(value: Any) -> Any:
+    """Keep the texts of a structure that came in from outside from being read as templates."""
+    if isinstance(value, Mapping):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_literal(item) for item in value]
+    return Template(value) if isinstance(value, str) else value

@@ -16,6 +16,7 @@ from ._interpolate import RunInfo, Scope, interpolate, row_allowed, unknown_vari
 from ._pipeline import PipelineConfig
 from ._problems import Path, PipelineError, Problem
 from ._references import Reference, split, walk
+from ._template import Template
 from ._yaml import Document, read_document
 
 Source = str | FilePath | Mapping[str, Any] | Document
@@ -105,10 +106,14 @@ def _holds_placeholder(value: Any) -> bool:
 
 
 def _problem(document: Document, error: ErrorDetails) -> Problem:
-    message = error["msg"]
-    if isinstance(error["input"], SecretText) and error["type"] != "value_error":
+    message = error["msg"].removeprefix("Value error, ")
+    if _is_secret(error["input"]) and error["type"] != "value_error":
         message = "a secret (${conn.…}, ${file.…}) must not be used here: this value is shown in logs"
     return document.problem(_known_part(document.data, error["loc"]), message)
+
+
+def _is_secret(value: Any) -> bool:
+    return isinstance(value, SecretText) or (isinstance(value, Template) and value.secret)
 
 
 def _known_part(data: Any, location: tuple[int | str, ...]) -> Path:

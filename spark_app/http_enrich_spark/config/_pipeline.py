@@ -6,39 +6,32 @@ import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    field_serializer,
+    model_validator,
+)
 
 from http_enrich_middleware import MiddlewareConfig, parse_middleware
 from http_enrich_transport import (
     AiohttpEngineConfig,
     Count,
-    SecretText,
     Settings,
     TransportConfig,
     parse_transport,
 )
+
+from ._template import Template, as_json_template
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Options = dict[str, str | int | float | bool]
 
 _FRAMING_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"}
 """They decide where a message ends; the HTTP engine alone writes them (RFC 9112 §6)."""
-
-
-def _template(value: Any) -> str | SecretText:
-    """Take a text or a number; lists and mappings have no one way to be written into a URL or header."""
-    if isinstance(value, str | SecretText):
-        return value
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return str(value)
-    msg = "expected a text or a number"
-    raise ValueError(msg)
-
-
-Template = Annotated[str | SecretText, BeforeValidator(_template)]
-"""A text that may hold `${row.column}`; secret when a secret went into it."""
 
 
 class SourceConfig(Settings):
@@ -65,14 +58,18 @@ class SourceConfig(Settings):
 
 
 def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        complete = False  # the reason may quote credentials
+    if not complete or not value.isprintable() or " " in value:
         msg = "expected an address such as https://api.example.com"
         raise ValueError(msg)
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         msg = "credentials do not belong into the address; use an auth middleware"
         raise ValueError(msg)
-    if parts.query or parts.fragment:
+    if "?" in value or "#" in value:
         msg = "no query or fragment here; use endpoint.params"
         raise ValueError(msg)
     return value.rstrip("/")
@@ -94,23 +91,41 @@ class EndpointConfig(Settings):
     base_url: Annotated[str, AfterValidator(_base_url)]
     """Scheme, host and port; no row can change them."""
     method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    path: Template = "/"
+    path: Template = Template("/")
     params: dict[str, Template] = {}
     headers: dict[Annotated[str, AfterValidator(_header_name)], Template] = {}
-    json_: Any = Field(default=None, alias="json")
+    json_: Annotated[Any, AfterValidator(as_json_template)] = Field(default=None, alias="json")
     form: dict[str, Template] | None = None
     body: Template | None = None
 
+    @field_serializer("json_")
+    def _json_for_people(self, value: Any) -> str:
+        return repr(value)
+
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _has_one_body(self) -> Self:
         if sum(each is not None for each in (self.json_, self.form, self.body)) > 1:
             msg = "give at most one of json, form and body"
             raise ValueError(msg)
-        if isinstance(self.path, str) and not self.path.startswith("/"):
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_path(self) -> Self:
+        start = self.path.parts[0] if self.path.parts else ""
+        if isinstance(start, str) and not start.startswith("/"):
             msg = "path must start with '/'"
             raise ValueError(msg)
-        if isinstance(self.path, str) and ("?" in self.path or "#" in self.path):
+        if any(isinstance(part, str) and ("?" in part or "#" in part) for part in self.path.parts):
             msg = "path has no '?' and no '#'; write the query into endpoint.params"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _names_each_header_once(self) -> Self:
+        names = [name.lower() for name in self.headers]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            msg = f"the header {twice.pop()!r} is given twice"
             raise ValueError(msg)
         return self
 

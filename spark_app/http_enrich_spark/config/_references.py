@@ -61,11 +61,6 @@ def _reference(written: str, inner: str) -> Reference:
     return Reference(namespace, name)
 
 
-def escape(text: str) -> str:
-    """Write *text* so that `split` reads it as a literal."""
-    return text.replace("${", "$${")
-
-
 def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     """Yield every text below *value* with its path."""
     if isinstance(value, str):

@@ -41,8 +41,8 @@ class _Loader(yaml.CSafeLoader):
 
 
 for _tag, _pattern, _first in (
-    ("null", r"^(?:~|null|)$", ["~", "n", ""]),
-    ("bool", r"^(?:true|false)$", ["t", "f"]),
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
     ("int", r"^[-+]?(?:0|[1-9]\d*)$", list("-+0123456789")),
     ("float", r"^[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?$", list("-+.0123456789")),
 ):
@@ -57,6 +57,7 @@ def read_document(source: str | FilePath | Mapping[str, Any], *, name: str | Non
     keys, aliases, tags, deep nesting, more than 256 KiB.
     """
     if isinstance(source, Mapping):
+        _refuse_depth(source, name or "pipeline")
         return Document(name or "pipeline", dict(source))
     if isinstance(source, FilePath):
         return _parse(_read(source), name or str(source))
@@ -66,7 +67,9 @@ def read_document(source: str | FilePath | Mapping[str, Any], *, name: str | Non
 def _read(file: FilePath) -> str:
     try:
         with file.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1).decode()
+            content = stream.read(MAX_BYTES + 1)
+        # What is too large is cut, perhaps within a character, and refused by its size later.
+        return content.decode(errors="replace" if len(content) > MAX_BYTES else "strict")
     except OSError as error:
         reason = f"cannot be read: {error.strerror}; check the path"
         raise PipelineError(str(file), [Problem(0, 0, (), reason)]) from None
@@ -77,7 +80,7 @@ def _read(file: FilePath) -> str:
 
 def _parse(text: str, name: str) -> Document:
     document = Document(name, None, text)
-    if len(text.encode()) > MAX_BYTES:
+    if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
         raise PipelineError(name, [Problem(0, 0, (), "is larger than 256 KiB")])
     try:
         _refuse_tricks(text, name)
@@ -86,11 +89,20 @@ def _parse(text: str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         _refuse(name, mark, f"not valid YAML: {error.problem}")
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeEncodeError) as error:
         raise PipelineError(name, [Problem(0, 0, (), f"not valid YAML: {error}")]) from None
     if not isinstance(document.data, dict):
         raise PipelineError(name, [Problem(1, 1, (), "expected keys such as 'version: 1' at the top")])
     return document
+
+
+def _refuse_depth(value: Any, name: str, path: Path = ()) -> None:
+    if len(path) > MAX_DEPTH:
+        raise PipelineError(name, [Problem(0, 0, (), f"nested deeper than {MAX_DEPTH} levels")])
+    items = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for key, item in items:
+        if isinstance(item, Mapping | list | tuple):
+            _refuse_depth(item, name, (*path, key))
 
 
 def _refuse_tricks(text: str, name: str) -> None:
@@ -127,7 +139,10 @@ class _Builder:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalars.construct_object(node)
+        try:
+            return self._scalars.construct_object(node)
+        except ValueError:  # Python refuses to read numbers of more than 4,300 digits
+            _refuse(self._document.name, node.start_mark, "this number is too long")
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}

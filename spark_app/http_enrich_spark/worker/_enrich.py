@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from http_enrich_middleware import RequestExchange
 
+from ._compile import Row
 from ._manager import WorkerResourceManager
 from ._plan import WorkerPlan
 from ._record import HttpRecord, record, to_arrow, unsent
-from ._template import InvalidRequestError, Row
+from ._values import InvalidRequestError, read_column
 from ._window import Window
 
 
@@ -72,18 +73,10 @@ class _Exchanger:
 
 def _items(batches: Iterator[pa.RecordBatch], columns: list[str]) -> Iterator[_Item]:
     for batch in batches:
-        values: list[list[Any]] = [_column(batch, name) for name in columns]
+        values: list[list[Any]] = [read_column(batch, name) for name in columns]
         rows: Iterator[Row] = zip(*values, strict=True) if values else iter([()] * batch.num_rows)
         for index, row in enumerate(rows):
             yield _Item(batch, index, row)
-
-
-def _column(batch: pa.RecordBatch, name: str) -> list[Any]:
-    """Return a column's values; Spark's names are case-insensitive, Arrow's are not."""
-    wanted = name.lower()
-    position = next(i for i, field in enumerate(batch.schema.names) if field.lower() == wanted)
-    values: list[Any] = batch.column(position).to_pylist()
-    return values
 
 
 def _output(results: list[_Done]) -> Iterator[pa.RecordBatch]:

@@ -51,7 +51,11 @@ class WorkerResourceManager:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="http-enrich", daemon=True)
         self._thread.start()
-        self.engine, self.handler = self.call(self._open())
+        try:
+            self.engine, self.handler = self.call(self._open())
+        except BaseException:
+            self._end_loop()
+            raise
 
     @property
     def alive(self) -> bool:
@@ -67,6 +71,9 @@ class WorkerResourceManager:
         with self._lock:
             self._managers.remove(self)
         self.call(self.engine.__aexit__(None, None, None))
+        self._end_loop()
+
+    def _end_loop(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()

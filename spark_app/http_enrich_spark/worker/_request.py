@@ -7,9 +7,8 @@ from collections.abc import Callable
 from http_enrich_spark.config import EndpointConfig
 from http_enrich_transport import TransportRequest
 
-from ._template import (
+from ._compile import (
     Columns,
-    InvalidRequestError,
     Row,
     columns_of,
     compile_header,
@@ -18,6 +17,10 @@ from ._template import (
     compile_query,
     compile_text,
 )
+from ._values import InvalidRequestError
+
+MAX_BODY = 10 * 1024 * 1024
+"""Bytes; as large as the largest answer."""
 
 MAX_URL = 8 * 1024
 """Characters; common servers refuse longer request lines (nginx and Apache: 8 KiB)."""
@@ -27,9 +30,8 @@ Body = Callable[[Row], bytes]
 
 def row_columns(endpoint: EndpointConfig) -> list[str]:
     """Return the columns that a request of *endpoint* needs."""
-    return columns_of(
-        endpoint.path, endpoint.params, endpoint.headers, endpoint.json_, endpoint.form, endpoint.body
-    )
+    parts = [endpoint.path, endpoint.params, endpoint.headers, endpoint.json_, endpoint.form, endpoint.body]
+    return list(dict.fromkeys(columns_of(parts)))
 
 
 class RequestBuilder:
@@ -51,18 +53,27 @@ class RequestBuilder:
 
     def build(self, row: Row) -> TransportRequest:
         """Build the request of *row*, its values in the order of `columns`; raises `InvalidRequestError`."""
+        try:
+            url, headers, body = self._parts(row)
+        except (UnicodeEncodeError, TypeError, OverflowError) as error:
+            msg = f"the row cannot be written into a request: {type(error).__name__}"
+            raise InvalidRequestError(msg) from None
+        _limit("the address", len(url), MAX_URL)
+        _limit("the body", len(body or b""), MAX_BODY)
+        return TransportRequest(self._method, url, headers, body)
+
+    def _parts(self, row: Row) -> tuple[str, dict[str, str], bytes | None]:
         url = self._base_url + self._path(row)
         if self._query is not None:
             url += "?" + self._query(row)
-        if len(url) > MAX_URL:
-            msg = f"the address has {len(url)} characters, more than {MAX_URL}"
-            raise InvalidRequestError(msg)
-        return TransportRequest(
-            self._method,
-            url,
-            {name: value(row) for name, value in self._headers.items()},
-            self._body(row) if self._body is not None else None,
-        )
+        headers = {name: value(row) for name, value in self._headers.items()}
+        return url, headers, self._body(row) if self._body is not None else None
+
+
+def _limit(what: str, size: int, limit: int) -> None:
+    if size > limit:
+        msg = f"{what} has {size} characters, more than {limit}"
+        raise InvalidRequestError(msg)
 
 
 def _compile_body(endpoint: EndpointConfig, columns: Columns) -> tuple[Body | None, str | None]:
@@ -73,13 +84,5 @@ def _compile_body(endpoint: EndpointConfig, columns: Columns) -> tuple[Body | No
         return lambda row: form(row).encode(), "application/x-www-form-urlencoded"
     if endpoint.body is not None:
         text = compile_text(endpoint.body, columns)
-        return lambda row: _utf8(text(row)), None
+        return lambda row: text(row).encode(), None
     return None, None
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        msg = "the body has a lone surrogate, which UTF-8 cannot carry"
-        raise InvalidRequestError(msg) from None

@@ -46,6 +46,7 @@ class Window(Generic[T, R]):
         self._finished: list[R] = []
         self._timer: asyncio.TimerHandle | None = None
         self._consumers: list[asyncio.Task[None]] = []
+        self._stopped = False
 
     def run(self, items: Iterator[T]) -> Iterator[list[R]]:
         """Work off *items*; yields lists of results, none of them empty."""
@@ -88,6 +89,7 @@ class Window(Generic[T, R]):
         self._consumers = [self._loop.create_task(self._consume()) for _ in range(self._concurrency)]
 
     def _stop(self) -> None:
+        self._stopped = True
         for consumer in self._consumers:
             consumer.cancel()
 
@@ -99,6 +101,11 @@ class Window(Generic[T, R]):
         try:
             while True:
                 self._finish(await self._work(await self._waiting.get()))
+        except asyncio.CancelledError:
+            if not self._stopped:
+                # The work cancelled itself; nobody else would tell the waiting thread.
+                self._results.put(LoopDiedError("the work was cancelled from within"))
+            raise
         except Exception as error:  # noqa: BLE001 - raised again on Spark's thread
             self._results.put(error)
 

@@ -59,7 +59,7 @@ def test_a_missing_key_is_told_where_it_belongs() -> None:
 def test_an_unknown_middleware_is_told_the_nearest() -> None:
     said = line(TEXT + "middleware:\n  - type: timing\n  - type: retri\n")
 
-    assert said.startswith("p.yaml:13:5: middleware[1]: no middleware 'retri'; did you mean 'retry'?")
+    assert said.startswith("p.yaml:13:5: middleware[1].type: no middleware 'retri'; did you mean 'retry'?")
 
 
 def test_an_option_of_a_middleware_has_its_own_line() -> None:
@@ -78,7 +78,7 @@ def test_a_middleware_without_a_type_is_shown_how_to_write_one(entry: str) -> No
 def test_an_unknown_engine_is_told_which_there_are() -> None:
     said = line(TEXT + "transport:\n  engine: curl\n")
 
-    assert said == "p.yaml:11:1: transport: no transport engine 'curl'; there are: aiohttp, memory"
+    assert said == "p.yaml:12:3: transport.engine: no transport engine 'curl'; there are: aiohttp, memory"
 
 
 @pytest.mark.parametrize(
@@ -277,3 +277,62 @@ def test_credentials_in_the_address_are_refused_and_not_repeated() -> None:
 
     assert said.startswith("p.yaml: endpoint.base_url: credentials do not belong into the address")
     assert CANARY not in said
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://api.test?",
+        "https://api.test#",
+        "https://api.test:99999",
+        "https://a b/",
+        "https://api.test/\r\nX: 1",
+        "https://me:canary-1℀@api.test",
+        "ftp://api.test",
+        "api.test",
+        "https://",
+    ],
+)
+def test_an_address_that_is_none_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        check_pipeline(pipeline({"endpoint.base_url": address}))
+
+    said = str(caught.value)
+    assert said.startswith("pipeline: endpoint.base_url: ")
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"endpoint.path": "${var.p}"},
+        {"endpoint.path": "${var.p}/${row.icao}"},
+        {"middleware": [{"type": "${var.m}"}]},
+        {"transport.engine": "${var.e}"},
+    ],
+)
+def test_a_placeholder_is_taken_on_trust_wherever_it_stands(changes: dict[str, Any]) -> None:
+    assert check_pipeline(pipeline(changes))
+
+
+def test_a_header_is_given_once_whatever_its_case() -> None:
+    with pytest.raises(PipelineError, match="the header 'x-a' is given twice"):
+        check_pipeline(pipeline({"endpoint.headers": {"X-A": "1", "x-a": "2"}}))
+
+
+def test_a_rule_of_the_whole_pipeline_reads_like_the_others() -> None:
+    with pytest.raises(PipelineError) as caught:
+        check_pipeline(pipeline({"sink": {"table": "t"}}))
+
+    assert str(caught.value) == (
+        "pipeline: a sink table needs execution.checkpoint, a folder that every executor can reach"
+    )
+
+
+def test_a_mapping_may_not_be_nested_without_end() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(3000):
+        deep = {"a": deep}
+
+    with pytest.raises(PipelineError, match="nested deeper than 50 levels"):
+        check_pipeline(pipeline({"endpoint.json": deep}))

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from http_enrich_spark.config import PipelineError, connection_ids, connection_variable
-from http_enrich_transport import SecretText
+from http_enrich_spark.config import PipelineError, Reference, Template, connection_ids, connection_variable
 from tests.support.pipelines import endpoint
 
 FIELDS = {
@@ -25,7 +24,7 @@ AS_JSON_WITH_TEXT_EXTRA = json.dumps(FIELDS | {"extra": json.dumps(FIELDS["extra
 AS_URI = "http://me:p%40ss%2Fw%23rd@h.test:8443/https?key=k+1"
 
 
-def header(placeholder: str, connection: str) -> str | SecretText:
+def header(placeholder: str, connection: str) -> Template:
     """Return what a header becomes that is written as *placeholder*."""
     environ = {"AIRFLOW_CONN_API": connection}
     return endpoint({"headers": {"X": placeholder}}, environ).headers["X"]
@@ -42,7 +41,9 @@ def refusal(placeholder: str, connection: str) -> str:
     ("field", "value"), [("conn_type", "http"), ("host", "h.test"), ("port", "8443"), ("schema", "https")]
 )
 def test_fields_that_say_where_are_plain(written: str, field: str, value: str) -> None:
-    assert header(f"${{conn.api.{field}}}", written) == value
+    found = header(f"${{conn.api.{field}}}", written)
+
+    assert (found.literal, found.secret) == (value, False)
 
 
 @pytest.mark.parametrize("written", [AS_JSON, AS_JSON_WITH_TEXT_EXTRA, AS_URI], ids=["json", "text", "uri"])
@@ -52,22 +53,20 @@ def test_fields_that_say_where_are_plain(written: str, field: str, value: str) -
 def test_all_other_fields_are_secret(written: str, field: str, value: str) -> None:
     found = header(f"${{conn.api.{field}}}", written)
 
-    assert isinstance(found, SecretText)
-    assert found.get_secret_value() == value
+    assert (found.literal, found.secret) == (value, True)
 
 
 def test_a_text_with_a_secret_in_it_is_secret_as_a_whole() -> None:
     found = header("Basic ${conn.api.login}:${conn.api.password} ${row.x}", AS_URI)
 
-    assert isinstance(found, SecretText)
-    assert found.get_secret_value() == "Basic me:p@ss/w#rd ${row.x}"
+    assert found.parts == ("Basic me:p@ss/w#rd ", Reference("row", "x"))
+    assert found.secret
 
 
 def test_an_extra_may_be_nested() -> None:
     found = header("${conn.api.extra.oauth.id}", '{"extra": {"oauth": {"id": 5}}}')
 
-    assert isinstance(found, SecretText)
-    assert found.get_secret_value() == "5"
+    assert (found.literal, found.secret) == ("5", True)
 
 
 @pytest.mark.parametrize(
@@ -80,11 +79,21 @@ def test_a_field_that_is_not_filled_in_is_named(written: str, field: str) -> Non
     assert said == f"pipeline: endpoint.headers.X: connection 'api' has no {field!r}; fill it in"
 
 
-@pytest.mark.parametrize("written", ['{"password": "canary-1"', '{"extra": "{canary-1"}', "{canary-1}"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"password": "canary-1"',
+        '{"extra": "{canary-1"}',
+        "{canary-1}",
+        "http://me:canary-1/ab@h.test",
+        "http://me:canary-1℀x@h.test",
+    ],
+)
 def test_a_broken_connection_is_refused_and_not_repeated(written: str) -> None:
     said = refusal("${conn.api.password}", written)
 
-    assert said == "pipeline: endpoint.headers.X: AIRFLOW_CONN_API is not valid JSON"
+    assert said.startswith("pipeline: endpoint.headers.X: AIRFLOW_CONN_API is neither valid JSON nor")
+    assert "canary" not in said
 
 
 @pytest.mark.parametrize("conn_id", ["api", "API", "my_api", "my-api"])

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from http_enrich_spark.config import PipelineError, RunInfo, load_pipeline, read_document
+from http_enrich_spark.config import PipelineError, Reference, RunInfo, Template, load_pipeline, read_document
 from http_enrich_transport import AiohttpEngineConfig
-from tests.support.pipelines import TEXT, endpoint, load, pipeline
+from tests.support.pipelines import TEXT, endpoint, load, pipeline, written
 
 DAY = RunInfo("r-1", "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00", "IS")
 
@@ -26,7 +26,7 @@ def test_a_file_is_loaded(tmp_path: Path) -> None:
 
     config = load_pipeline(file, environ={})
 
-    assert (config.source.path, config.source.id, config.endpoint.path) == (
+    assert (config.source.path, config.source.id, written(config.endpoint.path)) == (
         "data/airports",
         ["icao"],
         "/v1/${row.icao}",
@@ -99,10 +99,10 @@ def test_placeholders_are_filled_in(text: str, value: str) -> None:
 def test_placeholders_are_filled_in_at_any_depth() -> None:
     body = {"a": [{"b": "x-${var.n}"}, ["${var.n}"]]}
 
-    assert endpoint({"json": body}, variables={"n": 7}).json_ == {"a": [{"b": "x-7"}, [7]]}
+    assert endpoint({"json": body}, variables={"n": 7}).json_ == {"a": [{"b": Template("x-7")}, [7]]}
 
 
-@pytest.mark.parametrize("value", [7, 1.5, True, None, ["a", 1], {"a": {"b": 1}}, "7"])
+@pytest.mark.parametrize("value", [7, 1.5, True, None, [2, 1], {"a": {"b": 1}}])
 def test_a_text_that_is_one_placeholder_keeps_the_type_of_its_value(value: object) -> None:
     filled = endpoint({"json": {"key": "${var.x}"}}, variables={"x": value}).json_["key"]
 
@@ -131,7 +131,7 @@ def test_a_value_that_does_not_fit_its_field_is_refused_at_the_placeholder() -> 
 def test_rows_are_left_for_the_workers() -> None:
     path = "/${var.v}/${row.icao}"
 
-    assert endpoint({"path": path}, variables={"v": "v1"}).path == "/v1/${row.icao}"
+    assert endpoint({"path": path}, variables={"v": "v1"}).path == Template("/v1/", Reference("row", "icao"))
 
 
 # What is not there.
@@ -165,8 +165,16 @@ def test_an_empty_window_is_refused(field: str) -> None:
 
     said = refusal({"source.path": f"${{run.{field}}}"}, run=RunInfo("r", noon, noon))
 
-    assert f"the data window is empty ({noon} to {noon})" in said
+    assert f"the data window from {noon} to {noon} is empty" in said
     assert "CronDataIntervalTimetable" in said
+
+
+def test_a_window_is_compared_as_time_and_not_as_text() -> None:
+    same = RunInfo("r", "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00Z")
+    reversed_ = RunInfo("r", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z")
+
+    for run in (same, reversed_):
+        assert "is empty" in refusal({"source.path": "${run.date}"}, run=run)
 
 
 def test_a_run_that_uses_no_window_needs_none() -> None:
@@ -187,8 +195,36 @@ def test_a_variable_cannot_bring_a_placeholder_along() -> None:
 
     config = endpoint(changes, variables={"x": "${row.ssn}"})
 
-    assert config.path == "/$${row.ssn}/${row.icao}"
-    assert config.json_ == {"a": "$${row.ssn}", "b": "- $${row.ssn}"}
+    assert config.path == Template("/${row.ssn}/", Reference("row", "icao"))
+    assert config.json_ == {"a": Template("${row.ssn}"), "b": Template("- ${row.ssn}")}
+
+
+def test_a_structure_cannot_bring_placeholders_along() -> None:
+    given = {"x": {"a": "${row.ssn}", "b": ["${var.q}"]}}
+
+    filled = endpoint({"json": "${var.x}"}, variables=given).json_
+
+    assert filled == {"a": Template("${row.ssn}"), "b": [Template("${var.q}")]}
+
+
+@pytest.mark.parametrize(("first", "second"), [("$", "{row.ssn}"), ("$", "$"), ("${row.", "ssn}")])
+def test_two_variables_do_not_make_a_placeholder_together(first: str, second: str) -> None:
+    header = endpoint(
+        {"headers": {"X": "${var.a}${var.b}${row.n}"}}, variables={"a": first, "b": second}
+    ).headers["X"]
+
+    assert header.parts == (first + second, Reference("row", "n"))
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "is true"), (1.5, "is 1.5")])
+def test_variables_are_written_into_texts_as_yaml_writes_them(value: object, text: str) -> None:
+    assert load({"source.where": "is ${var.x}"}, variables={"x": value}).source.where == text
+
+
+def test_a_null_variable_is_no_text() -> None:
+    assert "a null cannot be a part of a text" in refusal(
+        {"source.where": "is ${var.x}"}, variables={"x": None}
+    )
 
 
 def test_a_variable_is_not_filled_in_again() -> None:

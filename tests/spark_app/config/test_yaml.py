@@ -142,3 +142,28 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 
     assert refusal(missing) == f"{missing}: cannot be read: No such file or directory; check the path"
     assert refusal(tmp_path) == f"{tmp_path}: cannot be read: Is a directory; check the path"
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("True", True), ("FALSE", False), ("Null", None), ("NULL", None), ("tRue", "tRue")]
+)
+def test_true_false_and_null_may_be_capitalised(written: str, value: object) -> None:
+    assert read_document(f"key: {written}").data == {"key": value}
+
+
+def test_a_number_without_end_is_refused_at_its_place() -> None:
+    with pytest.raises(PipelineError, match=r"p\.yaml:1:6: this number is too long"):
+        read_document("key: " + "9" * 5000, name="p.yaml")
+
+
+def test_a_lone_surrogate_is_refused() -> None:
+    with pytest.raises(PipelineError, match="not valid YAML"):
+        read_document("key: '\ud800'", name="p.yaml")
+
+
+def test_a_large_file_is_large_even_where_it_is_cut_within_a_character(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_bytes(b"a: " + "é".encode() * 200_000)
+
+    with pytest.raises(PipelineError, match="is larger than 256 KiB"):
+        read_document(file)

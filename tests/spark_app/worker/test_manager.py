@@ -6,6 +6,7 @@ import asyncio
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -121,3 +122,14 @@ def test_a_plan_shows_no_secret() -> None:
 
     assert "***" in shown
     assert "canary-7f3a" not in shown
+
+
+def test_a_transport_that_cannot_be_built_leaves_no_thread_behind() -> None:
+    """Spark tries the task again, which would add a thread each time."""
+    plan = WorkerPlan.of(load({"transport": {"engine": "memory", "handler": "no_such_module:answer"}}))
+    before = threading.active_count()
+
+    with pytest.raises(ModuleNotFoundError):
+        WorkerResourceManager.get(plan)
+
+    assert threading.active_count() == before

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from http_enrich_spark.worker._request import MAX_URL, RequestBuilder
-from http_enrich_spark.worker._template import InvalidRequestError
+from http_enrich_spark.worker._values import InvalidRequestError
 from http_enrich_transport import TransportRequest
 from tests.support.pipelines import endpoint
 
@@ -92,7 +92,6 @@ def test_only_the_columns_in_use_are_read_each_once() -> None:
         ("${row.ssn}", "%24%7Brow.ssn%7D"),
         ("{x.__class__} %s", "%7Bx.__class__%7D%20%25s"),
         ("...", "..."),
-        (" ", "%20"),
         (7, "7"),
         (True, "true"),
         (1.5, "1.5"),
@@ -231,7 +230,7 @@ def test_a_header_takes_the_value_as_it_is() -> None:
         ("\r\n\0", r'"\r\n\u0000"'),
         ([1, None, "a"], '[1,null,"a"]'),
         ({"b": [1]}, '{"b":[1]}'),
-        (Decimal("1.10"), '"1.10"'),
+        (Decimal("1.10"), "1.10"),
         (dt.date(2026, 1, 2), '"2026-01-02"'),
         (dt.datetime(2026, 1, 2, 3, tzinfo=dt.UTC), '"2026-01-02T03:00:00Z"'),
         ("${row.ssn}", '"${row.ssn}"'),
@@ -255,7 +254,7 @@ def test_a_json_body_may_have_any_shape() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_json_has_no_nan(value: float) -> None:
     assert refusal({"path": "/", "json": {"a": "${row.x}"}}, x=value) == (
-        f"column x is {value}, which JSON does not have"
+        f"column x has {value}, which JSON does not have"
     )
 
 
@@ -322,3 +321,37 @@ def test_requests_share_no_headers() -> None:
     builder.build([]).headers["Authorization"] = "Bearer one"
 
     assert builder.build([]).headers == {"Accept": "a"}
+
+
+def test_a_header_may_have_8_kib_and_not_one_character_more() -> None:
+    headers = {"path": "/", "headers": {"X": "${row.x}"}}
+    assert len(build(headers, x="a" * 8192).headers["X"]) == 8192
+
+    said = refusal(headers, x="a" * 8193)
+
+    assert said == "column x makes a header of 8193 characters, more than 8192"
+
+
+def test_a_body_may_have_10_mib_and_not_one_byte_more() -> None:
+    body = {"method": "POST", "path": "/", "body": "${row.x}"}
+    assert len(build(body, x="a" * 10 * 1024 * 1024).body or b"") == 10 * 1024 * 1024
+
+    said = refusal(body, x="a" * (10 * 1024 * 1024 + 1))
+
+    assert said == "the body has 10485761 characters, more than 10485760"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [("/v1/%2e${row.x}", "."), ("/v1/${row.x}", " \t"), ("/v1/%20${row.x}", "")]
+)
+def test_a_segment_cannot_become_another_resource_with_the_help_of_its_literals(
+    path: str, value: str
+) -> None:
+    assert "which is another resource" in refusal({"path": path}, x=value)
+
+
+@pytest.mark.parametrize("name", ["path", "body"])
+def test_a_lone_surrogate_is_no_request(name: str) -> None:
+    changes = {"path": "/", "method": "POST"} | {name: "/${row.x}"}
+
+    assert refusal(changes, x="\ud800") == ("the row cannot be written into a request: UnicodeEncodeError")

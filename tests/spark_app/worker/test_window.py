@@ -192,3 +192,11 @@ def test_whoever_stops_listening_stops_the_work(worker: Worker) -> None:
 
     assert stopped == in_flight == {1, 2, 3, 4}
     assert started.empty()
+
+
+def test_work_that_cancels_itself_does_not_leave_spark_waiting(worker: Worker) -> None:
+    async def work(item: int) -> int:
+        raise asyncio.CancelledError
+
+    with pytest.raises(LoopDiedError, match="cancelled from within"):
+        flat(Window(worker.loop, work, concurrency=2).run(iter([1])))

@@ -1,0 +1,108 @@
+"""A text with gaps that rows will fill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from http_enrich_transport import SecretText
+
+from ._references import Reference, split
+
+Part = str | Reference
+
+
+class Template:
+    """
+    Literal texts and references to columns, in order.
+
+    A template is kept as parts, never as a text to be read again: whatever a
+    variable, a secret or a connection brought along stays literal. It is secret
+    when a secret went into it, and then shows as `***`.
+    """
+
+    __slots__ = ("parts", "secret")
+
+    def __init__(self, *parts: Part, secret: bool = False) -> None:
+        self.parts = _merged(parts)
+        self.secret = secret
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that fill the gaps."""
+        return [part.name for part in self.parts if isinstance(part, Reference)]
+
+    @property
+    def literal(self) -> str | None:
+        """The whole text where nothing is left to fill in."""
+        if self.columns:
+            return None
+        return "".join(part for part in self.parts if isinstance(part, str))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Template) and (self.parts, self.secret) == (other.parts, other.secret)
+
+    def __hash__(self) -> int:
+        return hash((self.parts, self.secret))
+
+    def __repr__(self) -> str:
+        shown = "".join(part.text if isinstance(part, Reference) else part for part in self.parts)
+        return "***" if self.secret else shown
+
+    def __reduce__(self) -> tuple[Callable[..., Template], tuple[Any, ...]]:
+        return _rebuilt, (self.parts, self.secret)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            as_template, serialization=core_schema.to_string_ser_schema()
+        )
+
+
+def as_template(value: Any) -> Template:
+    """Take a text or a number; lists and mappings have no one way to be written into a URL or header."""
+    if isinstance(value, Template):
+        return value
+    if isinstance(value, SecretText):
+        return Template(value.get_secret_value(), secret=True)
+    if isinstance(value, str):
+        return Template(*split(value))
+    if isinstance(value, bool | int | float):
+        return Template(as_text(value))
+    msg = "expected a text or a number"
+    raise ValueError(msg)
+
+
+def as_json_template(value: Any) -> Any:
+    """Turn every text below *value* into a template."""
+    if isinstance(value, Mapping):
+        return {key: as_json_template(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json_template(item) for item in value]
+    return as_template(value) if isinstance(value, str | SecretText) else value
+
+
+def as_text(value: Any) -> str:
+    """Write a plain value as YAML and JSON do: `true`, not `True`; raises `ValueError` for null."""
+    if value is None:
+        msg = "a null cannot be a part of a text"
+        raise ValueError(msg)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _merged(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Join neighbouring literals."""
+    merged: list[Part] = []
+    for part in parts:
+        if isinstance(part, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += part
+        elif part != "":
+            merged.append(part)
+    return tuple(merged)
+
+
+def _rebuilt(parts: tuple[Part, ...], secret: bool) -> Template:
+    return Template(*parts, secret=secret)
