@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from http_enrich_transport import TransportEngine
+from http_enrich_transport import Sent, TransportEngine, TransportErrorKind, TransportResponse
 
 from ._exchange import Failure, Handler, Middleware, RequestExchange
 from ._registry import MiddlewareConfig, build
@@ -37,7 +37,16 @@ async def _send(engine: TransportEngine, exchange: RequestExchange) -> RequestEx
     exchange.attempts += 1
     # What an earlier attempt left behind says nothing about this one.
     exchange.failure = None
-    exchange.response = await engine.send(exchange.request)
+    try:
+        response = await engine.send(exchange.request)
+        sent = response.sent
+    except Exception as error:  # noqa: BLE001 - engines do not raise; one that does must not look unsent
+        kind = TransportErrorKind.ENGINE_ERROR
+        sent = Sent.MAYBE_SENT
+        response = TransportResponse.failed(kind, sent, type(error).__name__)
+    exchange.response = response
+    if sent is not Sent.NOT_SENT and exchange.sent is not Sent.RESPONDED:
+        exchange.sent = sent
     return exchange
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from http_enrich_transport import TransportRequest, TransportResponse
+from http_enrich_transport import Sent, TransportRequest, TransportResponse
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -20,7 +20,8 @@ class RequestExchange(msgspec.Struct):
     """
     One row's request and what became of it.
 
-    `attempts` counts requests handed to the transport. `metadata` is what ends
+    `attempts` counts requests handed to the transport, each of which reaches
+    the wire once at most; `sent` is how far the furthest of them got. `metadata` is what ends
     up in the row's `http.metadata`; `failure` is set by a middleware that finds
     the answer wanting, or that stopped the request from being sent.
     """
@@ -29,6 +30,7 @@ class RequestExchange(msgspec.Struct):
     response: TransportResponse | None = None
     failure: Failure | None = None
     attempts: int = 0
+    sent: Sent = Sent.NOT_SENT
     metadata: dict[str, str] = {}
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,8 +15,15 @@ from ._runtime import WorkerRuntime
 # RFC 9110 §9.2.2: sending these twice has the effect of sending them once.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REFUSED = frozenset({425, 429, 503})
+"""Answers that say the request was turned away; after others it may have had its effect."""
+
 _LONGEST_RETRY_AFTER = 300.0
 """Seconds; a peer that asks for more than five minutes is not waited for that long."""
+
+
+Status = Annotated[int, Field(ge=100, le=599)]
 
 
 class Config(MiddlewareConfig):
@@ -25,7 +32,8 @@ class Config(MiddlewareConfig):
     type: Literal["retry"] = "retry"
     max_attempts: Count = 3
     """Counts the first try."""
-    retry_status_codes: frozenset[int] = frozenset({408, 425, 429, 500, 502, 503, 504})
+    retry_status_codes: frozenset[Status] | None = None
+    """Default: 408, 425, 429, 500, 502, 503, 504; for methods that are not idempotent 425, 429, 503."""
     base_delay: Seconds = 0.2
     """Longest wait before the second attempt; it doubles from there."""
     max_delay: Seconds = Field(default=20.0)
@@ -62,12 +70,14 @@ def _is_retryable(exchange: RequestExchange, config: Config) -> bool:
     response = exchange.response
     if response is None:
         return False
+    idempotent = exchange.request.method in _IDEMPOTENT
     if response.error is None:
-        return response.status in config.retry_status_codes
+        codes = config.retry_status_codes
+        return response.status in ((_TRANSIENT if idempotent else _REFUSED) if codes is None else codes)
     if response.error.kind not in RETRYABLE_KINDS:
         return False
     # What may have reached the peer may have had its effect already.
-    return response.sent is Sent.NOT_SENT or exchange.request.method in _IDEMPOTENT
+    return response.sent is Sent.NOT_SENT or idempotent
 
 
 def _delay(exchange: RequestExchange, config: Config, runtime: WorkerRuntime, attempt: int) -> float:

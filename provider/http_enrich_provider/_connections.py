@@ -13,7 +13,14 @@ from airflow.providers.common.compat.sdk import (
     mask_secret,
 )
 
-from http_enrich_spark.config import Document, connection_ids, connection_variable, secret_values
+from http_enrich_spark.config import (
+    Document,
+    PipelineConfig,
+    connection_ids,
+    connection_variable,
+    secret_texts,
+    secret_values,
+)
 
 
 def require_connection(conn_id: str, what: str) -> Any:
@@ -33,9 +40,9 @@ def connection_variables(document: Document) -> dict[str, str]:
     }
 
 
-def mask_secrets(document: Document) -> None:
-    """Have Airflow replace the secrets of *document* by `***` in whatever this task logs."""
-    for value in secret_values(document, os.environ):
+def mask_secrets(document: Document, config: PipelineConfig) -> None:
+    """Have Airflow replace the secrets of a pipeline by `***` in whatever this task logs."""
+    for value in {*secret_values(document, os.environ), *secret_texts(config)}:
         mask_secret(value)
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from http_enrich_spark.bundle import python_variables
 
 
 @contextmanager
@@ -17,27 +22,30 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
     A secret in the environment is seen by this user's processes only, while an
     argument or a Spark property is seen by everyone on the machine.
     """
-    before = dict(os.environ)
+    before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def require_program(name: str) -> None:
+    """Raise `AirflowFailException` unless spark-submit can be found."""
+    if shutil.which(name, path=_search_path()) is None:
+        msg = f"{name} is not on PATH; install pyspark beside Airflow, or set spark_binary"
+        raise AirflowFailException(msg)
 
 
 def spark_variables(master: str) -> dict[str, str]:
-    """
-    Return what spark-submit needs to find itself and its Python, where nobody has said otherwise.
+    """Return what spark-submit needs to find itself and its Python, where nobody has said otherwise."""
+    return {"PATH": _search_path()} | python_variables(master)
 
-    On a cluster the executors' Python is the cluster's affair; here it is ours.
-    """
+
+def _search_path() -> str:
+    # Last on PATH: a Spark that was put there on purpose comes first.
     beside = str(Path(sys.executable).parent)
-    found = {
-        # Last on PATH: a Spark that was put there on purpose comes first.
-        "PATH": f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{beside}",
-        "PYSPARK_DRIVER_PYTHON": os.environ.get("PYSPARK_DRIVER_PYTHON", sys.executable),
-    }
-    if master.startswith("local"):
-        found["PYSPARK_PYTHON"] = os.environ.get("PYSPARK_PYTHON", sys.executable)
-    return found
+    return f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{beside}"

@@ -12,11 +12,19 @@ from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOpe
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from http_enrich_spark.bundle import application, build_py_files
-from http_enrich_spark.config import Document, PipelineError, RunInfo, check_pipeline, read_document
+from http_enrich_spark.config import (
+    Document,
+    PipelineConfig,
+    PipelineError,
+    RunInfo,
+    check_pipeline,
+    read_document,
+)
 from http_enrich_spark.submission import Report, Submission
 
 from ._connections import connection_variables, mask_secrets, require_connection
-from ._environment import environment, spark_variables
+from ._environment import environment, require_program, spark_variables
+from ._variables import plain_variables
 from ._window import run_info
 
 if TYPE_CHECKING:
@@ -32,19 +40,20 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
     The pipeline is checked when the DAG file is parsed: what is wrong with it
     shows as an import error with file, line and column. Before anything is
     submitted it is checked again with the values of this run. Returns the
-    figures of the run, see `docs/airflow.md`.
+    figures of the run: rows in and out, ok, failed, calls, retries, rows per second.
 
     Args:
         pipeline: Path of the pipeline YAML, relative to the DAG file; or the same as a mapping.
         variables: Values for `${var.…}`; rendered by Airflow, so `{{ … }}` works here. No secrets.
-        name: Name of the Spark application.
+        name: Name of the Spark application, in its UI.
         spark_options: Everything else that `SparkSubmitOperator` takes, but for what starts
             the application, which is ours.
 
     Raises:
         PipelineError: The pipeline cannot run; raised while the DAG file is parsed.
-        AirflowFailException: A retry cannot help: a placeholder has no value, a connection is missing.
-        AirflowException: The run failed; nothing was published.
+        AirflowFailException: A retry cannot help: a placeholder has no value, a connection is missing,
+            the pipeline does not fit the data, too many rows failed.
+        AirflowException: Spark failed; Airflow may try again.
     """
 
     template_fields: Sequence[str] = (
@@ -74,10 +83,11 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         lent = connection_variables(self.document) | spark_variables(self._client_master())
         with TemporaryDirectory(prefix="http-enrich-") as folder, environment(lent):
             submission = self._submission(run_info(context), Path(folder))
-            self._check_submission(submission)
+            mask_secrets(self.document, self._load(submission))
             report = self._submit(submission, Path(folder), context)
         if report.summary is None:
-            raise AirflowException(report.error)
+            # Another try would pay for the same answers again, and meet the same end.
+            raise (AirflowException if report.retry else AirflowFailException)(report.error)
         self.log.info("%(rows_out)s rows, %(ok)s ok, %(failed)s failed, %(calls)s calls", report.summary)
         return report.summary
 
@@ -91,6 +101,7 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
                 "environment; set deploy_mode='client' on the operator or in the Spark connection"
             )
             raise AirflowFailException(msg)
+        require_program(str(connection["spark_binary"]))
         return str(connection["master"])
 
     def _check(self) -> Document:
@@ -111,30 +122,31 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         return Submission(
             name=document.name,
             pipeline=document.text if document.text is not None else document.data,
-            variables=dict(self.variables),
+            variables=plain_variables(self.variables),
             run=run,
             report=str(folder / "report.json"),
         )
 
-    def _check_submission(self, submission: Submission) -> None:
+    def _load(self, submission: Submission) -> PipelineConfig:
+        """Check everything again, now that all values are known; the driver will see these variables."""
         try:
-            submission.load()
+            return submission.load(os.environ | (self.env_vars or {}))
         except PipelineError as error:
             raise AirflowFailException(str(error)) from None
-        mask_secrets(self.document)
 
     def _submit(self, submission: Submission, folder: Path, context: Context) -> Report:
         file, archive = folder / "submission.json", build_py_files(folder / "http_enrich.zip")
         submission.write(file)
+        theirs = self.py_files
         self.application, self.application_args = str(application()), [str(file)]
-        self.py_files = ",".join(filter(None, [self.py_files, str(archive)]))
+        self.py_files = ",".join(filter(None, [theirs, str(archive)]))
+        self._hook = None  # one of an earlier try would submit that try's files
         try:
             super().execute(context)
-        except FileNotFoundError as error:
-            msg = f"{error.filename} is not on PATH; install pyspark beside Airflow, or set spark_binary"
-            raise AirflowFailException(msg) from None
         except AirflowException:
             # The application's own words say more than the end of a log.
             if not Path(submission.report).exists():
                 raise
+        finally:
+            self.py_files = theirs
         return Report.read(Path(submission.report))

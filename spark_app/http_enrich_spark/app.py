@@ -40,7 +40,8 @@ def _run(submission: Submission) -> Report:
     except Exception as error:  # noqa: BLE001 - whoever submitted us must be told, whatever it is
         logger.error("the run ended by an error", exc_info=error)
         first_line = str(error).strip().partition("\n")[0]
-        return Report(error=f"{type(error).__name__}: {first_line} (details are in the log above)")
+        message = f"{type(error).__name__}: {first_line} (details are in the log above)"
+        return Report(error=message, retry=True)
 
 
 def execute(config: PipelineConfig, run: RunInfo, *, master: str | None = None) -> dict[str, object]:
@@ -67,10 +68,12 @@ def _session(config: PipelineConfig, master: str | None) -> SparkSession:
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.appName(f"http-enrich {config.name}")
+    builder = SparkSession.builder
     for setting, value in _quiet(SparkConf()).items():
         builder = builder.config(setting, value)
-    return (builder.master(master) if master else builder).getOrCreate()
+    if master:
+        builder = builder.master(master).appName(f"http-enrich {config.name}")
+    return builder.getOrCreate()
 
 
 def _quiet(given: SparkConf) -> dict[str, str]:

@@ -1,7 +1,9 @@
-"""The archive that carries our code to the executors."""
+"""What a submitter needs to start the application: our code as an archive, its script, its Python."""
 
 from __future__ import annotations
 
+import os
+import sys
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +27,16 @@ def build_py_files(target: Path) -> Path:
 def application() -> Path:
     """Return the script that `spark-submit` starts."""
     return package_folder("http_enrich_spark") / "launch" / "main.py"
+
+
+def python_variables(master: str) -> dict[str, str]:
+    """
+    Return which Python runs the driver and, on this machine, the workers, unless the environment says it.
+
+    On a cluster the executors' Python is the cluster's affair; here it is ours.
+    """
+    names = ["PYSPARK_DRIVER_PYTHON", *(["PYSPARK_PYTHON"] if master.startswith("local") else [])]
+    return {name: os.environ.get(name, sys.executable) for name in names}
 
 
 def package_folder(package: str) -> Path:

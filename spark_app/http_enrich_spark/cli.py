@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ._logs import log_to
+from .bundle import python_variables
 from .config import PipelineError, RunInfo, check_pipeline, load_pipeline
 
 
@@ -62,6 +66,8 @@ def run(file: Path, variables: dict[str, str], master: str, run_id: str, **windo
     from .app import execute
     from .driver import RunError
 
+    log_to(sys.stderr)
+    os.environ.update(python_variables(master))
     info = RunInfo(id=run_id, **window)
     try:
         config = load_pipeline(file, variables=variables, run=info)

@@ -37,10 +37,11 @@ class Submission(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """How the run ended: its figures, or why there are none."""
+    """How the run ended: its figures, or why there are none, and whether another try could help."""
 
     summary: dict[str, Any] | None = None
     error: str | None = None
+    retry: bool = False
 
     def write(self, file: Path) -> None:
         """Write to *file*."""

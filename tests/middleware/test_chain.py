@@ -16,7 +16,7 @@ from http_enrich_middleware import (
     retry,
     timing,
 )
-from http_enrich_transport import MemoryEngine, TransportRequest, TransportResponse
+from http_enrich_transport import MemoryEngine, Sent, TransportRequest, TransportResponse
 from tests.support.chain import FakeTime, answer, answering, failure, row, send_over_http
 from tests.support.peer import OK, serving
 
@@ -180,3 +180,13 @@ async def test_an_exception_before_the_second_attempt_is_reported_as_what_it_is(
     chain = build_chain([retry.Config(), timing.Config()], answering(failure("dns"), answer(200)), runtime)
 
     assert (await chain(row())).error_kind == "middleware_error"
+
+
+async def test_sent_is_as_far_as_the_furthest_attempt_got() -> None:
+    """Whoever requests again what was not sent would pay twice."""
+    time = FakeTime()
+    engine = answering(failure("disconnected", sent=Sent.MAYBE_SENT), failure("dns"))
+
+    exchange = await build_chain([retry.Config(max_attempts=2)], engine, time.runtime)(row())
+
+    assert (exchange.error_kind, exchange.sent) == ("dns", Sent.MAYBE_SENT)

@@ -321,3 +321,35 @@ async def test_even_an_absurd_retry_after_is_capped() -> None:
     await build_chain([retry.Config()], engine, time.runtime)(row())
 
     assert time.waits == [300]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "attempts"),
+    [
+        ("GET", 500, 2),
+        ("PUT", 502, 2),
+        ("POST", 500, 1),
+        ("PATCH", 504, 1),
+        ("POST", 503, 2),
+        ("POST", 429, 2),
+    ],
+)
+async def test_an_answer_after_which_the_effect_is_unknown_is_not_repeated(
+    method: str, status: int, attempts: int
+) -> None:
+    chain = build_chain([retry.Config(max_attempts=2)], answering(answer(status)), FakeTime().runtime)
+
+    assert (await chain(row(method))).attempts == attempts
+
+
+async def test_statuses_that_are_listed_are_repeated_whatever_the_method() -> None:
+    config = retry.Config(max_attempts=2, retry_status_codes=frozenset({500}))
+    chain = build_chain([config], answering(answer(500)), FakeTime().runtime)
+
+    assert (await chain(row("POST"))).attempts == 2
+
+
+@pytest.mark.parametrize("code", [99, 600, 99999])
+def test_a_status_that_there_is_not_is_refused(code: int) -> None:
+    with pytest.raises(ValueError, match="retry_status_codes"):
+        retry.Config.model_validate({"retry_status_codes": [code]})

@@ -40,3 +40,7 @@ def hostile_error(request: TransportRequest) -> TransportResponse:
 def broken(request: TransportRequest) -> TransportResponse:
     """Raise what engines must not raise."""
     raise LookupError("no such luck")
+
+
+def not_an_answer(request: TransportRequest) -> None:
+    """Forget to answer."""

@@ -31,10 +31,13 @@ class SecretText(Secret[str]):
 
 
 def _validate(value: Any, info: ValidationInfo) -> SecretText:
-    if isinstance(value, SecretText):
-        return value
     if isinstance(value, str) and info.context == RESOLVED:
-        return SecretText(value)
+        value = SecretText(value)
+    if isinstance(value, SecretText):
+        if not value.get_secret_value():
+            msg = "this secret is empty"
+            raise ValueError(msg)
+        return value
     # The value itself must not be echoed, so the message names the remedy only.
     remedy = "a secret is not written into the pipeline; use ${conn.ID.password}, ${env.NAME} or ${file.PATH}"
     raise PydanticCustomError("literal_secret", remedy)

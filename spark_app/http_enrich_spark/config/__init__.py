@@ -13,6 +13,7 @@ from ._pipeline import (
 )
 from ._problems import PipelineError, Problem
 from ._references import Reference, connection_ids
+from ._secrets import secret_texts
 from ._template import Template
 from ._yaml import Document, read_document
 
@@ -34,5 +35,6 @@ __all__ = [
     "connection_variable",
     "load_pipeline",
     "read_document",
+    "secret_texts",
     "secret_values",
 ]

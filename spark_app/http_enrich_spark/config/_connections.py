@@ -16,12 +16,13 @@ def variable(conn_id: str) -> str:
     return f"AIRFLOW_CONN_{conn_id.upper()}"
 
 
-def lookup(name: str, environ: Mapping[str, str]) -> tuple[str, bool]:
-    """
-    Return the value of `ID.field` or `ID.extra.key`, and whether it is secret.
+def is_secret(field: str) -> bool:
+    """Say whether a connection's *field* must not be seen."""
+    return field not in _PLAIN
 
-    Raises `ValueError` when the connection or the field is missing.
-    """
+
+def lookup(name: str, environ: Mapping[str, str]) -> str:
+    """Return the value of `ID.field` or `ID.extra.key`; raises `ValueError` when there is none."""
     conn_id, _, field = name.partition(".")
     if variable(conn_id) not in environ:
         msg = f"no connection {conn_id!r}; create it in Airflow or set {variable(conn_id)}"
@@ -32,7 +33,7 @@ def lookup(name: str, environ: Mapping[str, str]) -> tuple[str, bool]:
     if value is None or value == "" or isinstance(value, dict | list):
         msg = f"connection {conn_id!r} has no {field!r}; fill it in"
         raise ValueError(msg)
-    return str(value), field not in _PLAIN
+    return str(value)
 
 
 def _parse(conn_id: str, text: str) -> dict[str, Any]:
@@ -53,6 +54,7 @@ def _parse_json(text: str) -> dict[str, Any]:
 
 def _parse_uri(text: str) -> dict[str, Any]:
     parts = urlsplit(text)
+    query = dict(parse_qsl(parts.query))
     return {
         "conn_type": parts.scheme,
         "host": unquote(parts.hostname or ""),
@@ -60,5 +62,6 @@ def _parse_uri(text: str) -> dict[str, Any]:
         "login": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
         "schema": unquote(parts.path.lstrip("/")),
-        "extra": dict(parse_qsl(parts.query)),
+        # Airflow writes an extra that is no flat mapping of texts as JSON under this name.
+        "extra": json.loads(query["__extra__"]) if "__extra__" in query else query,
     }

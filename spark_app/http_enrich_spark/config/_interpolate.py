@@ -52,7 +52,8 @@ class RunInfo:
 
     def _given(self, value: str | None, what: str) -> str:
         if value is None:
-            msg = f"this run has no {what}; give it one, or schedule the DAG with CronDataIntervalTimetable"
+            timetable = {"data window": "CronDataIntervalTimetable"}.get(what, "CronPartitionTimetable")
+            msg = f"this run has no {what}; give it one, or schedule the DAG with {timetable}"
             raise ValueError(msg)
         return value
 
@@ -88,8 +89,8 @@ class Scope:
         return self.environ[name]
 
     def _connection(self, name: str) -> str | SecretText:
-        value, secret = _connections.lookup(name, self.environ)
-        return SecretText(value) if secret else value
+        value = _connections.lookup(name, self.environ)
+        return SecretText(value) if _connections.is_secret(name.partition(".")[2]) else value
 
 
 def _file(name: str) -> SecretText:
@@ -132,16 +133,37 @@ def interpolate(document: Document, scope: Scope) -> tuple[Any, list[Problem]]:
     return fill(document.data, ()), problems
 
 
+def with_secrets(value: Any, path: Path = ()) -> Any:
+    """Put a secret wherever one will come to stand, so that a place that shows it can be refused early."""
+    if isinstance(value, Mapping):
+        return {key: with_secrets(item, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_secrets(item, (*path, index)) for index, item in enumerate(value)]
+    shown = path == ("endpoint", "path") or not row_allowed(path)
+    if isinstance(value, str) and shown and any(map(_is_secret, _references(value))):
+        return SecretText(value)
+    return value
+
+
 def secret_values(document: Document, environ: Mapping[str, str]) -> set[str]:
     """Return every secret that *document* refers to, for whoever has to hide them; raises `ValueError`."""
     scope = Scope({}, RunInfo(), environ)
-    values = (
-        scope.resolve(part)
-        for _, text in walk(document.data)
-        for part in split(text)
-        if isinstance(part, Reference) and part.namespace in ("conn", "file")
-    )
-    return {value.get_secret_value() for value in values if isinstance(value, SecretText)}
+    references = (each for _, text in walk(document.data) for each in _references(text))
+    values = (scope.resolve(each) for each in references if _is_secret(each))
+    return {value.get_secret_value() for value in values}
+
+
+def _references(text: str) -> list[Reference]:
+    try:
+        return [part for part in split(text) if isinstance(part, Reference)]
+    except ValueError:
+        return []  # complained about where all texts are checked
+
+
+def _is_secret(reference: Reference) -> bool:
+    if reference.namespace == "conn":
+        return _connections.is_secret(reference.name.partition(".")[2])
+    return reference.namespace == "file"
 
 
 def _fill_text(text: str, scope: Scope, *, template: bool) -> Any:

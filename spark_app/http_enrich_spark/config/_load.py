@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from http_enrich_transport import RESOLVED, SecretText
 
-from ._interpolate import RunInfo, Scope, interpolate, row_allowed, unknown_variable
+from ._interpolate import RunInfo, Scope, interpolate, row_allowed, unknown_variable, with_secrets
 from ._pipeline import PipelineConfig
 from ._problems import Path, PipelineError, Problem
 from ._references import Reference, split, walk
@@ -32,7 +32,7 @@ def check_pipeline(source: Source, *, variables: Mapping[str, Any] | None = None
     document = source if isinstance(source, Document) else read_document(source)
     problems = _check_references(document, variables)
     try:
-        PipelineConfig.model_validate(document.data)
+        PipelineConfig.model_validate(with_secrets(document.data))
     except ValidationError as error:
         problems += [
             _problem(document, each)
@@ -40,7 +40,7 @@ def check_pipeline(source: Source, *, variables: Mapping[str, Any] | None = None
             if not _holds_placeholder(each["input"])
         ]
     if problems:
-        raise PipelineError(document.name, problems)
+        raise _refusal(document, problems)
     return document
 
 
@@ -61,13 +61,17 @@ def load_pipeline(
     scope = Scope(variables or {}, run or RunInfo(), os.environ if environ is None else environ)
     data, problems = interpolate(document, scope)
     if problems:
-        raise PipelineError(document.name, problems)
+        raise _refusal(document, problems)
     try:
         return PipelineConfig.model_validate(data, context=RESOLVED)
     except ValidationError as error:
-        found = [_problem(document, each) for each in error.errors(include_url=False)]
         # pydantic's own error quotes values, which may be secret by now.
-        raise PipelineError(document.name, found) from None
+        raise _refusal(document, [_problem(document, each) for each in error.errors()]) from None
+
+
+def _refusal(document: Document, problems: list[Problem]) -> PipelineError:
+    # Where several types are allowed, each of them has complained.
+    return PipelineError(document.name, list(dict.fromkeys(problems)))
 
 
 def _check_references(document: Document, variables: Mapping[str, Any] | None) -> list[Problem]:

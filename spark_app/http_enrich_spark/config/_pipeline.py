@@ -28,21 +28,34 @@ from http_enrich_transport import (
 from ._template import Template, as_json_template
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1)]
 Options = dict[str, str | int | float | bool]
 
-_FRAMING_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"}
-"""They decide where a message ends; the HTTP engine alone writes them (RFC 9112 §6)."""
+_ENGINES_HEADERS = {
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
+"""They decide where a message ends and how it is coded (RFC 9112 §6), which is the HTTP engine's affair."""
+
+_DYNAMIC_FORMATS = {"parquet", "orc", "json", "csv", "text", "avro", "delta"}
+"""Formats that replace partitions one by one; others would replace the whole table."""
 
 
 class SourceConfig(Settings):
     """Where rows come from: one of `path` (with `format`), `table` or `query`."""
 
     format: str = "parquet"
-    path: str | None = None
+    path: Name | None = None
     options: Options = {}
     """Passed to Spark's reader."""
-    table: str | None = None
-    query: str | None = None
+    table: Name | None = None
+    query: Name | None = None
     """Spark SQL."""
     where: str | None = None
     """SQL predicate; rows for which it is not true are left out."""
@@ -53,6 +66,9 @@ class SourceConfig(Settings):
     def _one_origin(self) -> Self:
         if sum(each is not None for each in (self.path, self.table, self.query)) != 1:
             msg = "give exactly one of path, table and query"
+            raise ValueError(msg)
+        if self.path is None and self.model_fields_set & {"format", "options"}:
+            msg = "format and options go with path; a table or query has its own"
             raise ValueError(msg)
         return self
 
@@ -75,11 +91,18 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _seen(path: Template) -> Template:
+    if path.secret:
+        msg = "a secret (${conn.…}, ${file.…}) must not be used here: paths are shown; use headers or params"
+        raise ValueError(msg)
+    return path
+
+
 def _header_name(name: str) -> str:
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
         msg = f"{name!r} is not a header name"
         raise ValueError(msg)
-    if name.lower() in _FRAMING_HEADERS:
+    if name.lower() in _ENGINES_HEADERS:
         msg = f"{name!r} is written by the HTTP engine and cannot be set"
         raise ValueError(msg)
     return name
@@ -91,7 +114,7 @@ class EndpointConfig(Settings):
     base_url: Annotated[str, AfterValidator(_base_url)]
     """Scheme, host and port; no row can change them."""
     method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    path: Template = Template("/")
+    path: Annotated[Template, AfterValidator(_seen)] = Template("/")
     params: dict[str, Template] = {}
     headers: dict[Annotated[str, AfterValidator(_header_name)], Template] = {}
     json_: Annotated[Any, AfterValidator(as_json_template)] = Field(default=None, alias="json")
@@ -147,8 +170,8 @@ class SinkConfig(Settings):
     """Where the enriched table goes: a `path` (with `format`) or a `table`."""
 
     format: str = "parquet"
-    path: str | None = None
-    table: str | None = None
+    path: Name | None = None
+    table: Name | None = None
     options: Options = {}
     """Passed to Spark's writer."""
     partition_by: list[str] = []
@@ -161,6 +184,9 @@ class SinkConfig(Settings):
             raise ValueError(msg)
         if self.mode == "overwrite_partitions" and not self.partition_by:
             msg = "mode overwrite_partitions needs partition_by"
+            raise ValueError(msg)
+        if self.mode == "overwrite_partitions" and self.format not in _DYNAMIC_FORMATS:
+            msg = f"mode overwrite_partitions works with {', '.join(sorted(_DYNAMIC_FORMATS))} only"
             raise ValueError(msg)
         return self
 
@@ -181,6 +207,20 @@ class ExecutionConfig(Settings):
     """Share of failed rows above which the run fails and publishes nothing; 1 turns it off."""
     checkpoint: str | None = None
     """Folder for answers that are not published yet; default: beside `sink.path`."""
+
+
+def _is_top(path: str) -> bool:
+    """Say whether the folder above *path* is not ours to write to: `s3a://bucket`, `/`, `.`, `a/..`."""
+    if "${" in path:
+        return False  # known once it is filled in
+    scheme, separator, rest = path.rpartition("://")
+    names = [name for name in rest.split("/") if name]
+    bucket_only = bool(separator) and scheme != "file" and len(names) == 1
+    return not names or names[-1] in (".", "..") or bucket_only
+
+
+def _inside(path: str, folder: str) -> bool:
+    return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _transport(value: Any, info: ValidationInfo) -> TransportConfig:
@@ -205,9 +245,34 @@ class PipelineConfig(Settings):
     execution: ExecutionConfig = ExecutionConfig()
 
     @model_validator(mode="after")
+    def _authorizes_once(self) -> Self:
+        listed = {name.lower() for name in self.endpoint.headers}
+        if "authorization" in listed and any(each.type == "bearer" for each in self.middleware):
+            msg = "endpoint.headers and bearer both set Authorization; keep one of them"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_folders_apart(self) -> Self:
+        """What mode overwrite deletes must not hold what the run reads or keeps."""
+        sink = self.sink.path
+        if sink is None or self.sink.mode != "overwrite":
+            return self
+        if self.source.path is not None and _inside(self.source.path, sink) and self.source.path != sink:
+            msg = "mode overwrite would delete source.path, which is inside sink.path; move one of them"
+            raise ValueError(msg)
+        if self.execution.checkpoint is not None and _inside(self.execution.checkpoint, sink):
+            msg = "mode overwrite would delete execution.checkpoint, which is inside sink.path; move it"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _has_checkpoint(self) -> Self:
         if self.sink.path is None and self.execution.checkpoint is None:
             msg = "a sink table needs execution.checkpoint, a folder that every executor can reach"
+            raise ValueError(msg)
+        if self.execution.checkpoint is None and _is_top(self.sink.path or ""):
+            msg = "sink.path is the top of a file system; choose a folder below it"
             raise ValueError(msg)
         return self
 
@@ -219,4 +284,8 @@ class PipelineConfig(Settings):
     @property
     def checkpoint(self) -> str:
         """The folder for answers that are not published yet."""
-        return self.execution.checkpoint or f"{(self.sink.path or '').rstrip('/')}.http_enrich"
+        if self.execution.checkpoint is not None:
+            return self.execution.checkpoint.rstrip("/")
+        # Spark passes over what begins with "_", so no reader of the parent folder sees it.
+        parent, slash, _ = (self.sink.path or "").rstrip("/").rpartition("/")
+        return f"{parent}{slash}_http_enrich"

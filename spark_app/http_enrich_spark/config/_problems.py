@@ -9,6 +9,10 @@ Path = tuple[str | int, ...]
 """Where a value stands: keys and list indexes from the top of the file."""
 
 
+MAX_SHOWN = 20
+"""Problems that an error lists; nobody reads the rest before mending these."""
+
+
 class Problem(NamedTuple):
     """One thing to mend; line and column count from 1 and are 0 where there is no text."""
 
@@ -23,8 +27,11 @@ class PipelineError(ValueError):
 
     def __init__(self, name: str, problems: Sequence[Problem]) -> None:
         self.name = name
-        self.problems = sorted(problems)
-        super().__init__("\n".join(_line(name, problem) for problem in self.problems))
+        self.problems = sorted(problems, key=lambda each: (each.line, each.column, dotted(each.path)))
+        lines = [_line(name, problem) for problem in self.problems[:MAX_SHOWN]]
+        if len(self.problems) > MAX_SHOWN:
+            lines.append(f"{name}: and {len(self.problems) - MAX_SHOWN} more")
+        super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[type[PipelineError], tuple[str, Sequence[Problem]]]:
         return type(self), (self.name, self.problems)

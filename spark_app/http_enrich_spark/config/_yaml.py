@@ -15,6 +15,7 @@ MAX_BYTES = 256 * 1024
 """A pipeline is some forty lines; a larger file is a mistake or an attack on the scheduler."""
 
 MAX_DEPTH = 50
+MAX_EVENTS = 10_000
 
 
 class Document:
@@ -101,6 +102,8 @@ def _refuse_depth(value: Any, name: str, path: Path = ()) -> None:
         raise PipelineError(name, [Problem(0, 0, (), f"nested deeper than {MAX_DEPTH} levels")])
     items = value.items() if isinstance(value, Mapping) else enumerate(value)
     for key, item in items:
+        if isinstance(value, Mapping) and not isinstance(key, str):
+            raise PipelineError(name, [Problem(0, 0, path, f"the key {key!r} is no text")])
         if isinstance(item, Mapping | list | tuple):
             _refuse_depth(item, name, (*path, key))
 
@@ -108,7 +111,9 @@ def _refuse_depth(value: Any, name: str, path: Path = ()) -> None:
 def _refuse_tricks(text: str, name: str) -> None:
     """Look at the events, which need no recursion, before anything is built from them."""
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        if count > MAX_EVENTS:
+            _refuse(name, event.start_mark, f"more than {MAX_EVENTS:,} keys and values")
         if isinstance(event, yaml.AliasEvent):
             _refuse(name, event.start_mark, "aliases (*name) are not allowed; write the value out")
         if isinstance(event, yaml.CollectionStartEvent):

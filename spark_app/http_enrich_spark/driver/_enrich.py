@@ -12,8 +12,10 @@ from http_enrich_spark.config import PipelineConfig
 from http_enrich_spark.worker import EnrichBatches, WorkerPlan
 from http_enrich_spark.worker._record import HTTP_DDL
 
-_CORRUPT = "__http_enrich_corrupt"
-_PARSED = "__http_enrich_parsed"
+from ._names import RESERVED, quoted
+
+_CORRUPT = f"{RESERVED}_corrupt"
+_PARSED = f"{RESERVED}_parsed"
 
 
 def enrich(rows: DataFrame, count: int, config: PipelineConfig, schema: StructType | None) -> DataFrame:
@@ -24,7 +26,7 @@ def enrich(rows: DataFrame, count: int, config: PipelineConfig, schema: StructTy
     every request twice: write it once and read what was written.
     """
     tasks = _tasks(rows, count, config.execution.batch_size)
-    buckets = rows.repartition(tasks, *config.source.id)
+    buckets = rows.repartition(tasks, *[F.col(quoted(name)) for name in config.source.id])
     wide = StructType([*rows.schema.fields, StructField("http", DataType.fromDDL(HTTP_DDL))])
     answered = buckets.mapInArrow(EnrichBatches(WorkerPlan.of(config)), wide)
     return _with_columns(answered, rows.columns, config, schema)
@@ -40,31 +42,38 @@ def _with_columns(
     answered: DataFrame, source: list[str], config: PipelineConfig, schema: StructType | None
 ) -> DataFrame:
     http = F.col("http")
-    columns = [F.col(f"`{name}`") for name in source]
+    columns = [F.col(quoted(name)) for name in source]
     if schema is not None:
-        answered = answered.withColumn(_PARSED, _parsed(config, schema))
-        http = _with_schema_error(http)
-        columns += [F.col(_PARSED)[name].alias(name) for name in schema.fieldNames()]
+        path = config.response.select.split(".") if config.response.select else []
+        answered = answered.withColumn(_PARSED, _parsed(schema, path))
+        selected = F.col(_PARSED)
+        for name in path:
+            selected = selected[name]
+        http = _with_schema_error(http, selected)
+        columns += [selected[name].alias(name) for name in schema.fieldNames()]
     if not config.response.keep_body:
         http = http.withField("body", F.lit(None).cast("string"))
     return answered.select(*columns, http.alias("http"))
 
 
-def _parsed(config: PipelineConfig, schema: StructType) -> Column:
-    """Read *schema* from the body of each success; what does not fit lands in the corrupt column."""
-    body = F.col("http.body")
-    if config.response.select:
-        path = "".join(f"['{key}']" for key in config.response.select.split("."))
-        body = F.get_json_object(body, f"${path}")
-    text = F.when(F.col("http.outcome") == "ok", F.coalesce(body, F.lit("")))
+def _parsed(schema: StructType, path: list[str]) -> Column:
+    """
+    Read *schema*, which stands at *path*, from the body of each success.
+
+    What does not fit lands in the corrupt column. The whole body is parsed at
+    once: cutting a part out first would round its numbers.
+    """
+    for name in reversed(path):
+        schema = StructType([StructField(name, schema)])
     wide = StructType([*schema.fields, StructField(_CORRUPT, StringType())])
+    text = F.when(F.col("http.outcome") == "ok", F.coalesce(F.col("http.body"), F.lit("")))
     return F.from_json(text, wide, {"columnNameOfCorruptRecord": _CORRUPT})
 
 
-def _with_schema_error(http: Column) -> Column:
+def _with_schema_error(http: Column, selected: Column) -> Column:
     """Turn a success whose body has not the promised columns into a failure that says so."""
     broken = (F.col("http.outcome") == "ok") & (
-        F.col(_PARSED).isNull() | F.col(_PARSED)[_CORRUPT].isNotNull()
+        F.col(_PARSED).isNull() | F.col(_PARSED)[_CORRUPT].isNotNull() | selected.isNull()
     )
     failed = (
         http.withField("outcome", F.lit("parse"))

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from ._names import quoted
+
 
 class RowFacts(NamedTuple):
     """How many rows, a fingerprint of the multiset of their ids, and how many have no whole id."""
@@ -23,7 +25,7 @@ def row_facts(rows: DataFrame, id_columns: list[str]) -> RowFacts:
     The fingerprint is the sum of a 64-bit hash over all ids: it does not depend
     on order, and differs for different multisets but for one chance in 2^64.
     """
-    ids = [F.col(f"`{name}`") for name in id_columns]
+    ids = [F.col(quoted(name)) for name in id_columns]
     missing = F.lit(False)
     for column in ids:
         missing = missing | column.isNull()

@@ -12,7 +12,7 @@ from http_enrich_spark.config import PipelineConfig, RunInfo
 from ._enrich import enrich
 from ._errors import RunError
 from ._facts import RowFacts, row_facts
-from ._sink import check_sink, publish
+from ._sink import check_sink, publish, rehearse
 from ._source import check_columns, read_source, response_schema
 from ._staging import Staging
 from ._summary import RunSummary, summarize
@@ -30,17 +30,20 @@ def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> R
     _check_session(spark)
     source = read_source(spark, config.source)
     schema = response_schema(config)
-    check_columns(source, config, schema)
-    check_sink(spark, config.sink)
+    columns = check_columns(source, config, schema)
+    check_sink(spark, config.sink, columns)
     staging = Staging(spark, config)
     with staging.dropped_on_error():
         rows = staging.keep("input", source)
         facts = row_facts(rows, config.source.id)
         _check_ids(facts, config)
+        enriched = enrich(rows, facts.rows, config, schema)
+        rehearse(config.sink, enriched.schema, f"{staging.path}/rehearsal", spark)
         logger.info("%s: enriching %s rows", config.name, f"{facts.rows:,}")
         started = time.monotonic()
-        answers = staging.keep("answers", enrich(rows, facts.rows, config, schema))
+        answers = staging.keep("answers", enriched)
         seconds = time.monotonic() - started
+    # From here on the answers are paid for: they stay until they are published.
     with staging.kept_on_error():
         summary = summarize(answers, config, run, rows_in=facts.rows, seconds=seconds)
         _check_whole(row_facts(answers, config.source.id), facts)
@@ -67,7 +70,8 @@ def _check_ids(facts: RowFacts, config: PipelineConfig) -> None:
 def _check_whole(written: RowFacts, frozen: RowFacts) -> None:
     """Compare what was written with what was frozen, before anyone sees it."""
     if (written.rows, written.ids) != (frozen.rows, frozen.ids):
-        msg = f"{written.rows:,} rows came out of {frozen.rows:,}, or with other ids; nothing was published"
+        what = "with other ids" if written.rows == frozen.rows else f"out of {frozen.rows:,}"
+        msg = f"{written.rows:,} rows came {what}; nothing was published, please report this as a bug"
         raise RunError(msg)
 
 

@@ -12,6 +12,7 @@ from http_enrich_spark.config import PipelineConfig, SourceConfig
 from http_enrich_spark.worker._request import row_columns
 
 from ._errors import RunError
+from ._names import RESERVED
 
 
 def read_source(spark: SparkSession, source: SourceConfig) -> DataFrame:
@@ -48,18 +49,29 @@ def response_schema(config: PipelineConfig) -> StructType | None:
     return schema
 
 
-def check_columns(rows: DataFrame, config: PipelineConfig, schema: StructType | None) -> None:
-    """Raise `RunError` when the pipeline names columns that are not there, or would name one twice."""
+def check_columns(rows: DataFrame, config: PipelineConfig, schema: StructType | None) -> list[str]:
+    """
+    Return the names of the columns that the run will write.
+
+    Raises `RunError` when the pipeline names columns that are not there, or
+    would name one twice.
+    """
     columns = {name.lower(): name for name in rows.columns}
     _check_known("source.id", config.source.id, columns)
     _check_known("endpoint", row_columns(config.endpoint), columns)
-    added = [*(schema.fieldNames() if schema else ()), "http"]
-    for name in added:
+    for name in [*(schema.fieldNames() if schema else ()), "http"]:
         if name.lower() in columns:
-            msg = f"the source has a column {name!r} already; rename it in source.query"
+            where = "the source" if name.lower() in map(str.lower, rows.columns) else "response.schema"
+            msg = f"{where} has a column {columns[name.lower()]!r} already; rename one of them"
             raise RunError(msg)
         columns[name.lower()] = name
+    for name in columns:
+        # PySpark itself fails on a backtick, wherever the column is used.
+        if name.startswith(RESERVED) or "`" in name:
+            msg = f"a column cannot be called {name!r} here; rename it in source.query"
+            raise RunError(msg)
     _check_known("sink.partition_by", config.sink.partition_by, columns)
+    return list(columns.values())
 
 
 def _check_known(where: str, names: list[str], columns: dict[str, str]) -> None:

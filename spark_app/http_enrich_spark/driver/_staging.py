@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
 from pyspark.sql import DataFrame, SparkSession
 
+from http_enrich_spark._logs import logger
 from http_enrich_spark.config import PipelineConfig
 
 from ._errors import RunError
@@ -19,6 +20,7 @@ class Staging:
 
     def __init__(self, spark: SparkSession, config: PipelineConfig) -> None:
         self._spark = spark
+        self._given = config.execution.checkpoint is not None
         self.path = f"{config.checkpoint}/{config.name}-{uuid4().hex[:12]}"
 
     def keep(self, name: str, rows: DataFrame) -> DataFrame:
@@ -43,15 +45,27 @@ class Staging:
         try:
             yield
         except Exception as error:
-            msg = f"{error}\nThe answers are not lost: they are kept in {self.path}/answers"
+            if not isinstance(error, RunError):
+                logger.error("after the requests something failed", exc_info=error)
+            first_line = str(error).strip().partition("\n")[0]
+            msg = f"{first_line}\nThe answers are not lost: they are kept in {self.path}/answers"
             raise RunError(msg) from error
 
     def remove(self) -> None:
-        """Delete the folder, and its parent when that was the last."""
-        path, files = hadoop_path(self._spark, self.path)
-        files.delete(path, True)
-        if files.exists(path.getParent()) and not files.listStatus(path.getParent()):
-            files.delete(path.getParent(), False)
+        """Delete the folder; a run does not fail because that fails, since its result is out already."""
+        try:
+            path, files = hadoop_path(self._spark, self.path)
+            files.delete(path, True)
+        except Exception as error:  # noqa: BLE001 - whatever a file system may throw
+            logger.warning("could not delete %s (%s); delete it by hand", self.path, type(error).__name__)
+            return
+        self._remove_empty_parent(path.getParent(), files)
+
+    def _remove_empty_parent(self, parent: Any, files: Any) -> None:
+        # Another run may be putting its folder there just now; then this fails, as it should.
+        with suppress(Exception):
+            if not self._given and not files.listStatus(parent):
+                files.delete(parent, False)
 
 
 def hadoop_path(spark: SparkSession, path: str) -> tuple[Any, Any]:

@@ -13,9 +13,12 @@ from http_enrich_middleware import RequestExchange
 from ._compile import Row
 from ._manager import WorkerResourceManager
 from ._plan import WorkerPlan
-from ._record import HttpRecord, record, to_arrow, unsent
+from ._record import HttpRecord, Keep, broken, record, to_arrow, unsent
 from ._values import InvalidRequestError, read_column
 from ._window import Window
+
+MAX_BATCH_CHARACTERS = 64 * 1024 * 1024
+"""An Arrow column of texts holds 2 GiB at most; a part of it is kinder to Spark's memory."""
 
 
 class _Item(NamedTuple):
@@ -57,17 +60,21 @@ class _Exchanger:
     def __init__(self, manager: WorkerResourceManager) -> None:
         self._build = manager.builder.build
         self._handler = manager.handler
-        self._keep = manager.plan.keep_headers
+        self._keep = Keep(manager.plan.keep_headers, manager.plan.keep_body)
 
     async def run(self, item: _Item) -> _Done:
         try:
             request = self._build(item.row)
         except InvalidRequestError as error:
             return _Done(item.batch, item.position, unsent("invalid_request", str(error)))
+        exchange = RequestExchange(request)
         requested_at, started = time.time_ns() // 1000, time.monotonic()
-        exchange = await self._handler(RequestExchange(request))
-        elapsed_ms = (time.monotonic() - started) * 1000
-        http = record(exchange, requested_at=requested_at, elapsed_ms=elapsed_ms, keep=self._keep)
+        try:
+            exchange = await self._handler(exchange)
+            elapsed_ms = (time.monotonic() - started) * 1000
+            http = record(exchange, requested_at=requested_at, elapsed_ms=elapsed_ms, keep=self._keep)
+        except Exception as error:  # noqa: BLE001 - one row must not take the task with it
+            http = broken(exchange, type(error).__name__)
         return _Done(item.batch, item.position, http)
 
 
@@ -85,6 +92,20 @@ def _output(results: list[_Done]) -> Iterator[pa.RecordBatch]:
     for result in results:
         groups.setdefault(id(result.batch), []).append(result)
     for group in groups.values():
-        rows = group[0].batch.take(pa.array([result.position for result in group], pa.int64()))
-        http = to_arrow([result.http for result in group])
-        yield pa.RecordBatch.from_arrays([*rows.columns, http], names=[*rows.schema.names, "http"])
+        for part in _by_size(group):
+            rows = part[0].batch.take(pa.array([result.position for result in part], pa.int64()))
+            http = to_arrow([result.http for result in part])
+            yield pa.RecordBatch.from_arrays([*rows.columns, http], names=[*rows.schema.names, "http"])
+
+
+def _by_size(results: list[_Done]) -> Iterator[list[_Done]]:
+    """Cut *results* so that no part has more than `MAX_BATCH_CHARACTERS` of bodies, one body aside."""
+    part: list[_Done] = []
+    size = 0
+    for result in results:
+        size += len(result.http.body or "")
+        if part and size > MAX_BATCH_CHARACTERS:
+            yield part
+            part, size = [], len(result.http.body or "")
+        part.append(result)
+    yield part

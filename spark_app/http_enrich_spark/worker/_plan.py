@@ -23,6 +23,7 @@ class WorkerPlan:
     middleware: tuple[MiddlewareConfig, ...]
     concurrency: int
     keep_headers: tuple[str, ...]
+    keep_body: bool
 
     @classmethod
     def of(cls, config: PipelineConfig) -> Self:
@@ -33,4 +34,5 @@ class WorkerPlan:
             middleware=tuple(config.middleware),
             concurrency=config.concurrency,
             keep_headers=tuple(config.response.headers),
+            keep_body=config.response.keep_body or config.response.schema_ is not None,
         )

@@ -54,34 +54,52 @@ class HttpRecord(NamedTuple):
     metadata: list[tuple[str, str]]
 
 
-def record(
-    exchange: RequestExchange, *, requested_at: int, elapsed_ms: float, keep: Sequence[str]
-) -> HttpRecord:
-    """Take from *exchange* what the row keeps; of the headers those named in *keep*."""
+class Keep(NamedTuple):
+    """What of an answer goes into the row: header names, and whether the body does."""
+
+    headers: Sequence[str]
+    body: bool
+
+
+def record(exchange: RequestExchange, *, requested_at: int, elapsed_ms: float, keep: Keep) -> HttpRecord:
+    """Take from *exchange* what the row keeps."""
     response = exchange.response
-    kept = [(name, response.headers[name]) for name in keep if name in response.headers] if response else []
+    found = response.headers if response else {}
+    body = response.body if response and keep.body else b""
     message = exchange.error_message
     return HttpRecord(
         status=exchange.status,
         outcome=outcome(exchange),
         error_kind=exchange.error_kind,
         error=None if message is None else _clean(message),
-        sent=str(response.sent if response else Sent.NOT_SENT),
+        sent=str(exchange.sent),
         attempts=exchange.attempts,
         elapsed_ms=elapsed_ms,
         requested_at=requested_at,
         idempotency_key=None,
-        body=response.body.decode("utf-8", "replace") if response and response.body else None,
-        headers=[(name.lower(), _clean(value)) for name, value in kept],
+        body=body.decode("utf-8", "replace") or None,
+        headers=[(name.lower(), _clean(found[name])) for name in keep.headers if name in found],
         metadata=[(_clean(name), _clean(value)) for name, value in exchange.metadata.items()],
     )
 
 
 def unsent(error_kind: str, message: str) -> HttpRecord:
     """Return the value of a row for which nothing was sent."""
+    return _failed(error_kind, error_kind, message, Sent.NOT_SENT, attempts=0)
+
+
+def broken(exchange: RequestExchange, reason: str) -> HttpRecord:
+    """Return the value of a row whose exchange a middleware has made unreadable."""
+    message = f"a middleware returned no usable exchange: {reason}"
+    sent = exchange.sent if exchange.sent is not Sent.NOT_SENT or not exchange.attempts else Sent.MAYBE_SENT
+    return _failed("internal", "middleware_error", message, sent, attempts=exchange.attempts)
+
+
+def _failed(outcome: str, error_kind: str, message: str, sent: Sent, *, attempts: int) -> HttpRecord:
     now = time.time_ns() // 1000
-    text = _clean(message)
-    return HttpRecord(None, error_kind, error_kind, text, str(Sent.NOT_SENT), 0, 0.0, now, None, None, [], [])
+    return HttpRecord(
+        None, outcome, error_kind, _clean(message), str(sent), attempts, 0.0, now, None, None, [], []
+    )
 
 
 def to_arrow(records: Sequence[HttpRecord]) -> pa.StructArray:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from http_enrich_spark.config import PipelineError, check_pipeline, read_document
+from tests.support.deadline import within
 from tests.support.pipelines import TEXT, pipeline
 
 CANARY = "canary-7f3a"
@@ -336,3 +337,70 @@ def test_a_mapping_may_not_be_nested_without_end() -> None:
 
     with pytest.raises(PipelineError, match="nested deeper than 50 levels"):
         check_pipeline(pipeline({"endpoint.json": deep}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"source.path": "a/in", "sink.path": "a", "sink.mode": "overwrite"}, "would delete source.path"),
+        (
+            {"sink.path": "a/", "sink.mode": "overwrite", "execution.checkpoint": "a/.stage"},
+            "would delete execution.checkpoint",
+        ),
+        ({"sink.path": "s3a://bucket/"}, "sink.path is the top of a file system"),
+        ({"sink.path": "/"}, "sink.path is the top of a file system"),
+        ({"sink.path": "a/.."}, "sink.path is the top of a file system"),
+        ({"sink.path": ""}, "sink.path: String should have at least 1 character"),
+        (
+            {"source": {"table": "t", "id": ["x"], "format": "csv"}},
+            "source: format and options go with path",
+        ),
+        (
+            {"sink.format": "jdbc", "sink.partition_by": ["a"], "sink.mode": "overwrite_partitions"},
+            "mode overwrite_partitions works with avro, csv,",
+        ),
+        (
+            {
+                "endpoint.headers": {"authorization": "x"},
+                "middleware": [{"type": "bearer", "token": "${env.T}"}],
+            },
+            "endpoint.headers and bearer both set Authorization",
+        ),
+        ({"endpoint.headers": {"Accept-Encoding": "gzip"}}, "is written by the HTTP engine"),
+    ],
+)
+def test_what_would_do_harm_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        check_pipeline(pipeline(changes))
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["a", "/a", "s3a://bucket/a", "file:///a", "hdfs://nn:8020/a", "a=1"])
+def test_a_sink_may_be_any_folder(path: str) -> None:
+    assert check_pipeline(pipeline({"sink.path": path}))
+
+
+def test_a_source_may_be_replaced_by_its_own_result() -> None:
+    same = {"source.path": "a", "sink.path": "a", "sink.mode": "overwrite"}
+
+    assert check_pipeline(pipeline(same))
+
+
+def test_many_problems_are_counted_and_not_all_shown() -> None:
+    with pytest.raises(PipelineError) as caught:
+        check_pipeline(pipeline({f"key{number}": 1 for number in range(30)}))
+
+    assert len(str(caught.value).splitlines()) == 21
+    assert str(caught.value).endswith("pipeline: and 10 more")
+
+
+def test_a_file_of_very_many_keys_is_refused_at_once() -> None:
+    text = TEXT + "middleware:\n" + "  - {type: timing}\n" * 10_000
+
+    assert within(1, lambda: line(text)).endswith("more than 10,000 keys and values")
+
+
+def test_the_keys_of_a_mapping_are_texts() -> None:
+    with pytest.raises(PipelineError, match="endpoint.json: the key 1 is no text"):
+        check_pipeline(pipeline({"endpoint.json": {1: "a"}}))

@@ -63,6 +63,14 @@ def test_a_text_with_a_secret_in_it_is_secret_as_a_whole() -> None:
     assert found.secret
 
 
+def test_an_extra_that_airflow_wrote_as_json_is_read() -> None:
+    found = header(
+        "${conn.api.extra.a.b}", "http://h.test/?__extra__=%7B%22a%22%3A+%7B%22b%22%3A+%22x%22%7D%7D"
+    )
+
+    assert found.literal == "x"
+
+
 def test_an_extra_may_be_nested() -> None:
     found = header("${conn.api.extra.oauth.id}", '{"extra": {"oauth": {"id": 5}}}')
 

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from http_enrich_middleware.bearer import Config as BearerConfig
-from http_enrich_spark.config import PipelineConfig, PipelineError, read_document, secret_values
+from http_enrich_spark.config import (
+    PipelineConfig,
+    PipelineError,
+    check_pipeline,
+    read_document,
+    secret_texts,
+    secret_values,
+)
 from tests.support.pipelines import load, pipeline, written
 
 CANARY = "canary-7f3a"
@@ -30,7 +37,6 @@ def key_file(tmp_path: Path) -> Path:
 def config(key_file: Path) -> PipelineConfig:
     """A pipeline with a secret in every place that takes one."""
     changes = {
-        "endpoint.path": f"/{PASSWORD}/${{row.icao}}",
         "endpoint.params": {"key": PASSWORD},
         "endpoint.headers": {"X-Key": f"key {PASSWORD}"},
         "endpoint.json": {"a": [PASSWORD, {"b": f"${{file.{key_file}}}!"}]},
@@ -89,6 +95,7 @@ def test_a_secret_cannot_bring_a_placeholder_along(config: PipelineConfig) -> No
         "endpoint.base_url",
         "endpoint.method",
         "endpoint.headers",
+        "endpoint.path",
         "transport",
         "transport.base_timeout",
         "transport.tcp_connection.limit",
@@ -168,3 +175,31 @@ def test_whoever_has_to_hide_the_secrets_can_ask_for_them(key_file: Path) -> Non
     environ = {"AIRFLOW_CONN_API": f"http://me:{CANARY}@h.test"}
 
     assert secret_values(read_document(pipeline(changes)), environ) == {CANARY, f"{CANARY}-file"}
+
+
+def test_a_secret_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(PipelineError, match="the secret file /nowhere/key cannot be read: FileNotFoundError"):
+        load({"endpoint.headers": {"X": "${file./nowhere/key}"}})
+
+
+@pytest.mark.parametrize("key", ["source.path", "source.options.key", "endpoint.path", "sink.path"])
+def test_a_secret_in_a_place_that_is_shown_is_found_while_the_dag_is_parsed(key: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        check_pipeline(pipeline({key: f"/{PASSWORD}"}))
+
+    assert str(caught.value).startswith(f"pipeline: {key}: a secret (")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["${env.EMPTY}", "${var.empty}"])
+def test_an_empty_secret_is_refused(token: str) -> None:
+    middleware = [{"type": "bearer", "token": token}]
+
+    with pytest.raises(PipelineError, match="this secret is empty"):
+        load({"middleware": middleware}, {"EMPTY": ""}, variables={"empty": ""})
+
+
+def test_secrets_out_of_the_environment_can_be_hidden_too() -> None:
+    config = load({"middleware": [{"type": "bearer", "token": "v1.${env.TOKEN}"}]}, {"TOKEN": CANARY})
+
+    assert set(secret_texts(config)) == {f"v1.{CANARY}"}

@@ -207,6 +207,102 @@ def test_too_many_failures_publish_nothing_and_keep_the_answers(spark: SparkSess
     assert spark.read.parquet(*map(str, (tmp_path / "kept").glob("*/answers"))).count() == 2
 
 
+def test_rows_that_are_not_published_are_seen_by_no_reader(spark: SparkSession, tmp_path: Path) -> None:
+    """The folder of a failed run stands beside a partition of the table."""
+    write_ids(spark, tmp_path, "a")
+    status = iter([200, 500])
+    with web_server(lambda _: web.Response(status=next(status))) as server:
+        for day in ("2026-01-01", "2026-01-02"):
+            sink = {"path": str(tmp_path / "table" / f"day={day}")}
+            data = pipeline(tmp_path, server.url, sink=sink, execution={"max_error_rate": 0.5})
+            if day == "2026-01-01":
+                run(spark, data)
+            else:
+                with pytest.raises(RunError, match="kept in"):
+                    run(spark, data)
+
+    assert [str(row.day) for row in spark.read.parquet(str(tmp_path / "table")).collect()] == ["2026-01-01"]
+
+
+def test_numbers_keep_all_their_digits(spark: SparkSession, tmp_path: Path) -> None:
+    write_ids(spark, tmp_path, "a")
+    body = '{"data": {"in": {"m": 12345678901234567890.12}}}'
+    with web_server(lambda _: web.Response(text=body)) as server:
+        response = {"select": "data.in", "schema": "m DECIMAL(30,2)"}
+        run(spark, pipeline(tmp_path, server.url, response=response))
+
+    assert out(spark, tmp_path)[0].m == Decimal("12345678901234567890.12")
+
+
+def test_names_of_columns_may_be_odd(spark: SparkSession, tmp_path: Path) -> None:
+    spark.sql("SELECT 'a' AS `i.d`, 'x' AS `p q`").write.parquet(str(tmp_path / "source"))
+    with web_server(ok) as server:
+        data = pipeline(
+            tmp_path,
+            server.url,
+            source={"id": ["i.d"]},
+            endpoint={"path": "/${row.i.d}"},
+            sink={"partition_by": ["p q"]},
+        )
+        summary = run(spark, data)
+
+    assert (summary.ok, server.paths) == (1, ["/a"])
+    assert set(spark.read.parquet(str(tmp_path / "out")).columns) == {"i.d", "p q", "http"}
+
+
+@pytest.mark.parametrize(
+    "sink",
+    [
+        {"format": "csv"},  # cannot hold the struct
+        {"format": "nonsense"},
+        {"options": {"compression": "nonsense"}},
+        {"partition_by": ["id", "http"]},
+    ],
+)
+def test_a_sink_that_cannot_be_written_is_found_while_the_old_table_is_whole(
+    spark: SparkSession, tmp_path: Path, sink: dict[str, Any]
+) -> None:
+    """Mode overwrite deletes first and writes then."""
+    write_ids(spark, tmp_path, "a")
+    write_ids(spark, tmp_path / "old", "kept")
+    (tmp_path / "old" / "source").rename(tmp_path / "out")
+    with web_server(ok) as server:
+        with pytest.raises(RunError, match=r"sink: .* cannot be written: "):
+            run(spark, pipeline(tmp_path, server.url, sink={"mode": "overwrite", **sink}))
+
+        assert server.paths == []
+    assert [row.id for row in out(spark, tmp_path)] == ["kept"]
+
+
+@pytest.mark.parametrize(
+    ("table", "partition_by", "message"),
+    [
+        (
+            "SELECT 'b' AS id, 1 AS day, 2 AS extra, NULL AS http",
+            ["day"],
+            "only there: extra; only here: none",
+        ),
+        ("SELECT 'b' AS id, 1 AS day", ["day"], "only there: none; only here: http"),
+        ("SELECT 'b' AS id, 1 AS day, 'x' AS http", ["id"], "is partitioned by day; say the same"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_found_before_anything_is_requested(
+    spark: SparkSession, tmp_path: Path, table: str, partition_by: list[str], message: str
+) -> None:
+    """insertInto would drop columns, or replace the whole table."""
+    spark.sql("DROP TABLE IF EXISTS unfit")
+    spark.sql(table.replace("NULL", "'x'")).write.partitionBy("day").saveAsTable("unfit")
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, execution={"checkpoint": str(tmp_path / "stage")})
+        data["source"] = {"query": "SELECT 'a' AS id, 1 AS day", "id": ["id"]}
+        data["sink"] = {"table": "unfit", "partition_by": partition_by, "mode": "overwrite_partitions"}
+
+        with pytest.raises(RunError, match=message):
+            run(spark, data)
+
+        assert server.paths == []
+
+
 def test_nothing_is_left_behind_after_publishing(spark: SparkSession, tmp_path: Path) -> None:
     write_ids(spark, tmp_path, "a")
     with web_server(ok) as server:
@@ -231,8 +327,10 @@ def test_empty_source_publishes_an_empty_table(spark: SparkSession, tmp_path: Pa
         ({"source": {"id": ["ids"]}}, "source.id: no column 'ids'; did you mean 'id'"),
         ({"endpoint": {"path": "/${row.name}"}}, "endpoint: no column 'name'"),
         ({"sink": {"partition_by": ["day"]}}, "sink.partition_by: no column 'day'"),
-        ({"response": {"schema": "id INT"}}, "the source has a column 'id' already"),
+        ({"response": {"schema": "id INT"}}, "the source has a column 'id' already; rename"),
+        ({"response": {"schema": "a INT, A INT"}}, "response.schema has a column 'a' already"),
         ({"response": {"schema": "n INTEGERS"}}, "response.schema: "),
+        ({"source": {"path": None, "query": "SELECT 'a' id, 1 `b``t`"}}, "cannot be called 'b`t' here"),
         ({"source": {"path": "/no/such/folder"}}, "source: .*does not exist"),
         ({"source": {"where": "id = = 1"}}, "source: .*"),
         ({"source": {"where": "nope = 1"}}, "source: .*nope"),
@@ -268,7 +366,7 @@ def test_rows_without_an_id_are_refused_before_anything_is_requested(
             run(spark, pipeline(tmp_path, server.url))
 
         assert server.paths == []
-    assert not (tmp_path / "out.http_enrich").exists()
+    assert not (tmp_path / "_http_enrich").exists()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,10 @@ def enrich(
     batches: Sequence[pa.RecordBatch] | Iterator[pa.RecordBatch], api: str = "unordered", **changes: Any
 ) -> list[pa.RecordBatch]:
     """Enrich *batches* by the function *api* of `tests.support.api`."""
-    blocks = {"transport": {"engine": "memory", "handler": f"tests.support.api:{api}"}}
+    blocks = {
+        "transport": {"engine": "memory", "handler": f"tests.support.api:{api}"},
+        "response.keep_body": True,
+    }
     written = {key.replace("__", "."): value for key, value in changes.items()}
     plan = WorkerPlan.of(load(blocks | written))
     try:
@@ -259,3 +262,27 @@ def test_only_the_headers_asked_for_are_kept() -> None:
     (row,) = rows(enrich([airports(0, 1)], "hostile"))
 
     assert row["http"]["headers"] == []
+
+
+def test_a_body_that_nobody_wants_is_not_kept() -> None:
+    assert {row["http"]["body"] for row in rows(enrich([airports(0, 3)], response__keep_body=False))} == {
+        None
+    }
+
+
+def test_large_bodies_leave_in_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One Arrow column holds 2 GiB at most; here the limit is small."""
+    monkeypatch.setattr("http_enrich_spark.worker._enrich.MAX_BATCH_CHARACTERS", 1)
+
+    output = enrich([airports(0, 5)])
+
+    assert [batch.num_rows for batch in output] == [1] * 5
+    assert len(rows(output)) == 5
+
+
+def test_an_engine_that_breaks_the_rules_costs_its_row_and_looks_sent() -> None:
+    (row,) = rows(enrich([airports(0, 1)], "not_an_answer"))
+
+    http = row["http"]
+    assert (http["outcome"], http["error_kind"]) == ("internal", "engine_error")
+    assert (http["attempts"], http["sent"]) == (1, "maybe_sent")

@@ -110,7 +110,8 @@ class _Head:
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """Read the body up to the cap; `response.read()` has none."""
-    if (response.content_length or 0) > MAX_BODY_BYTES:
+    announced = 0 if response.method == "HEAD" else response.content_length or 0
+    if announced > MAX_BODY_BYTES:
         raise BodyTooLargeError(MAX_BODY_BYTES)
     chunks, size = [], 0
     async for chunk in response.content.iter_any():

@@ -1,0 +1,11 @@
+"""Names of columns."""
+
+from __future__ import annotations
+
+RESERVED = "__http_enrich"
+"""What the names of our own helper columns begin with."""
+
+
+def quoted(name: str) -> str:
+    """Write the name of a column so that Spark takes it as one name, dots included."""
+    return f"`{name}`"
