@@ -28,6 +28,7 @@ from ._variables import plain_variables
 from ._window import run_info
 
 if TYPE_CHECKING:
+    from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
     from airflow.providers.common.compat.sdk import Context
 
 _OURS = ("application", "application_args", "java_class")
@@ -149,4 +150,12 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
                 raise
         finally:
             self.py_files = theirs
+            _close_pipe(self._hook)
         return Report.read(Path(submission.report))
+
+
+def _close_pipe(hook: SparkSubmitHook | None) -> None:
+    """Close the pipe on which spark-submit spoke; the hook leaves that to the garbage collector."""
+    process = getattr(hook, "_submit_sp", None)
+    if process is not None and process.stdout is not None:
+        process.stdout.close()

@@ -64,7 +64,6 @@ def test_operator_ships_all_that_executors_need_of_us(
 
     summary = task.execute({"run_id": "r"})
 
-    task._hook._submit_sp.stdout.close()  # type: ignore[union-attr]  # the Spark hook leaves it open
     assert summary["ok"] == 1
     assert code_of_the_worker(tmp_path).endswith("http_enrich.zip/http_enrich_transport/__init__.py")
 

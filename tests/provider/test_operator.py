@@ -14,6 +14,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk import DAG
 
+from http_enrich_provider._variables import plain_variables
 from http_enrich_provider.operators import HttpEnrichSparkOperator
 from http_enrich_spark.config import PipelineError
 from tests.support.peer import closed_port
@@ -28,6 +29,7 @@ PIPELINE: dict[str, Any] = {
 }
 DAG_FILE = """
 from airflow.sdk import DAG
+from http_enrich_provider._variables import plain_variables
 from http_enrich_provider.operators import HttpEnrichSparkOperator
 
 with DAG("{dag_id}", schedule=None):
@@ -149,18 +151,55 @@ def test_what_starts_the_application_cannot_be_replaced() -> None:
 
 
 @pytest.mark.usefixtures("connections")
-def test_failed_run_fails_the_task_with_the_reason_first(tmp_path: Path) -> None:
-    """The pipeline's one row meets a closed port; the remedy stands in the exception, not in a JVM log."""
-    task = operator(str(tmp_path / "out"), env_vars={"SPARK_LOCAL_IP": "127.0.0.1"})
-    with pytest.raises(AirflowException) as failure:
-        execute(task)
-    task._hook._submit_sp.stdout.close()  # type: ignore[union-attr]  # the Spark hook leaves it open
+def test_failed_run_fails_the_task_with_the_reason_first_and_for_good(tmp_path: Path) -> None:
+    """Another try would pay for the same answers again. Whoever wants one may have it all the same."""
+    task = operator(str(tmp_path / "out"), env_vars={"SPARK_LOCAL_IP": "127.0.0.1"}, py_files="mine.py")
+    (tmp_path / "mine.py").touch()
+    task.py_files = str(tmp_path / "mine.py")
+    for _ in range(2):
+        with pytest.raises(AirflowFailException) as failure:
+            execute(task)
 
-    first_line = str(failure.value).splitlines()[0]
-    assert first_line == (
-        "100.0% of the rows failed, more than execution.max_error_rate = 50.0% (1 connect); "
-        "nothing was published"
-    )
+        assert str(failure.value).splitlines()[0] == (
+            "100.0% of the rows failed, more than execution.max_error_rate = 50.0% (1 connect); "
+            "nothing was published"
+        )
+    assert task.py_files == str(tmp_path / "mine.py")
+
+
+@pytest.mark.usefixtures("connections")
+def test_missing_spark_submit_says_what_to_do() -> None:
+    with pytest.raises(AirflowFailException, match="no-such-spark is not on PATH; install pyspark beside"):
+        execute(operator(spark_binary="no-such-spark"))
+
+
+@pytest.mark.usefixtures("connections")
+def test_environment_of_the_driver_counts() -> None:
+    """What env_vars gives to the driver is there for the check before it as well."""
+    pipeline = {**PIPELINE, "source": {"query": "SELECT '${env.ONLY_THERE}' AS id", "id": ["id"]}}
+
+    with pytest.raises(AirflowFailException, match="the environment variable ONLY_THERE is not set"):
+        execute(operator(pipeline=pipeline))
+    with pytest.raises(AirflowException, match="Cannot execute"):  # it got past the check, to no real Spark
+        execute(operator(pipeline=pipeline, spark_binary="false", env_vars={"ONLY_THERE": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        (Path("a/b"), "a/b"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+        ({"a": [Path("x"), 1, None, True]}, {"a": ["x", 1, None, True]}),
+    ],
+)
+def test_variables_become_plain_values(given: object, plain: object) -> None:
+    assert plain_variables({"x": given}) == {"x": plain}
+
+
+@pytest.mark.parametrize("given", [{"x": object()}, {"x": {"y": {1, 2}}}, "rendered", None])
+def test_variables_that_have_no_plain_form_are_refused(given: object) -> None:
+    with pytest.raises(AirflowFailException, match="variables"):
+        plain_variables(given)
 
 
 def test_importing_the_operator_is_light() -> None:

@@ -27,9 +27,13 @@ def enrich(rows: DataFrame, count: int, config: PipelineConfig, schema: StructTy
     """
     tasks = _tasks(rows, count, config.execution.batch_size)
     buckets = rows.repartition(tasks, *[F.col(quoted(name)) for name in config.source.id])
-    wide = StructType([*rows.schema.fields, StructField("http", DataType.fromDDL(HTTP_DDL))])
-    answered = buckets.mapInArrow(EnrichBatches(WorkerPlan.of(config)), wide)
-    return _with_columns(answered, rows.columns, config, schema)
+    # mapInArrow stumbles over names with dots and backticks, so there they have others.
+    plain = [f"{RESERVED}_{position}" for position in range(len(rows.columns))]
+    fields = [StructField(name, field.dataType) for name, field in zip(plain, rows.schema, strict=True)]
+    wide = StructType([*fields, StructField("http", DataType.fromDDL(HTTP_DDL))])
+    worker = EnrichBatches(WorkerPlan.of(config), rows.columns)
+    answered = buckets.toDF(*plain).mapInArrow(worker, wide)
+    return _with_columns(answered, dict(zip(plain, rows.columns, strict=True)), config, schema)
 
 
 def _tasks(rows: DataFrame, count: int, batch_size: int) -> int:
@@ -39,10 +43,10 @@ def _tasks(rows: DataFrame, count: int, batch_size: int) -> int:
 
 
 def _with_columns(
-    answered: DataFrame, source: list[str], config: PipelineConfig, schema: StructType | None
+    answered: DataFrame, source: dict[str, str], config: PipelineConfig, schema: StructType | None
 ) -> DataFrame:
     http = F.col("http")
-    columns = [F.col(quoted(name)) for name in source]
+    columns = [F.col(plain).alias(name) for plain, name in source.items()]
     if schema is not None:
         path = config.response.select.split(".") if config.response.select else []
         answered = answered.withColumn(_PARSED, _parsed(schema, path))

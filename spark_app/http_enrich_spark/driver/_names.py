@@ -7,5 +7,6 @@ RESERVED = "__http_enrich"
 
 
 def quoted(name: str) -> str:
-    """Write the name of a column so that Spark takes it as one name, dots included."""
-    return f"`{name}`"
+    """Write the name of a column so that Spark takes it as one name, dots and backticks included."""
+    escaped = name.replace("`", "``")
+    return f"`{escaped}`"

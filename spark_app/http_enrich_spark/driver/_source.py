@@ -65,11 +65,9 @@ def check_columns(rows: DataFrame, config: PipelineConfig, schema: StructType | 
             msg = f"{where} has a column {columns[name.lower()]!r} already; rename one of them"
             raise RunError(msg)
         columns[name.lower()] = name
-    for name in columns:
-        # PySpark itself fails on a backtick, wherever the column is used.
-        if name.startswith(RESERVED) or "`" in name:
-            msg = f"a column cannot be called {name!r} here; rename it in source.query"
-            raise RunError(msg)
+    if any(name.startswith(RESERVED) for name in columns):
+        msg = f"names that begin with {RESERVED} are ours; rename the column in source.query"
+        raise RunError(msg)
     _check_known("sink.partition_by", config.sink.partition_by, columns)
     return list(columns.values())
 

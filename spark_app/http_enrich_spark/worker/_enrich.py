@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from ._compile import Row
 from ._manager import WorkerResourceManager
 from ._plan import WorkerPlan
 from ._record import HttpRecord, Keep, broken, record, to_arrow, unsent
-from ._values import InvalidRequestError, read_column
+from ._values import InvalidRequestError, position_of, read_column
 from ._window import Window
 
 MAX_BATCH_CHARACTERS = 64 * 1024 * 1024
@@ -36,10 +36,15 @@ class _Done(NamedTuple):
 
 
 class EnrichBatches:
-    """Takes a partition's Arrow batches and yields them with the column `http`, answers as they finish."""
+    """
+    Takes a partition's Arrow batches and yields them with the column `http`, answers as they finish.
 
-    def __init__(self, plan: WorkerPlan) -> None:
+    *names* are the columns of the batches as the pipeline knows them, in order.
+    """
+
+    def __init__(self, plan: WorkerPlan, names: Sequence[str]) -> None:
         self._plan = plan
+        self._names = names
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Enrich *batches*; this is what `mapInArrow` calls on a worker."""
@@ -50,7 +55,8 @@ class EnrichBatches:
             concurrency=self._plan.concurrency,
             alive=lambda: manager.alive,
         )
-        for results in window.run(_items(batches, manager.builder.columns)):
+        positions = [position_of(name, self._names) for name in manager.builder.columns]
+        for results in window.run(_items(batches, positions)):
             yield from _output(results)
 
 
@@ -78,9 +84,9 @@ class _Exchanger:
         return _Done(item.batch, item.position, http)
 
 
-def _items(batches: Iterator[pa.RecordBatch], columns: list[str]) -> Iterator[_Item]:
+def _items(batches: Iterator[pa.RecordBatch], positions: Sequence[int]) -> Iterator[_Item]:
     for batch in batches:
-        values: list[list[Any]] = [read_column(batch, name) for name in columns]
+        values = [read_column(batch.column(position)) for position in positions]
         rows: Iterator[Row] = zip(*values, strict=True) if values else iter([()] * batch.num_rows)
         for index, row in enumerate(rows):
             yield _Item(batch, index, row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -22,21 +22,20 @@ class Unreadable:
 UNREADABLE = Unreadable()
 
 
-def read_column(batch: pa.RecordBatch, name: str) -> list[Any]:
-    """Return the values of a column; one that cannot be read costs its row, not the batch."""
-    column = batch.column(_position(batch.schema.names, name))
+def position_of(name: str, names: Sequence[str]) -> int:
+    """Find a column; one that differs by case only will do, since Spark's names are case-insensitive."""
+    if name in names:
+        return names.index(name)
+    return [each.lower() for each in names].index(name.lower())
+
+
+def read_column(column: pa.Array) -> list[Any]:
+    """Return the values of *column*; one that cannot be read costs its row, not the batch."""
     try:
         values: list[Any] = column.to_pylist(maps_as_pydicts="strict")
     except (ValueError, OverflowError, KeyError):
         return [_read(cell) for cell in column]
     return values
-
-
-def _position(names: list[str], name: str) -> int:
-    """Find a column; Spark's names are case-insensitive, Arrow's are not."""
-    if name in names:
-        return names.index(name)
-    return [each.lower() for each in names].index(name.lower())
 
 
 def _read(cell: pa.Scalar) -> Any:

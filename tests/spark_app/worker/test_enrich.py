@@ -40,9 +40,11 @@ def enrich(
         "response.keep_body": True,
     }
     written = {key.replace("__", "."): value for key, value in changes.items()}
+    incoming = list(batches)
+    names = incoming[0].schema.names if incoming else ["icao"]
     plan = WorkerPlan.of(load(blocks | written))
     try:
-        return within(60, lambda: list(EnrichBatches(plan)(iter(batches))))
+        return within(60, lambda: list(EnrichBatches(plan, names)(iter(incoming))))
     finally:
         WorkerResourceManager.get(plan).close()
 
@@ -231,7 +233,7 @@ def test_batches_are_read_while_others_are_in_flight() -> None:
             }
         )
     )
-    output = EnrichBatches(plan)(batches())
+    output = EnrichBatches(plan, airports(0, 0).schema.names)(batches())
     within(60, lambda: next(output))
     ahead = taken
     output.close()  # type: ignore[attr-defined]
