@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 
 from http_enrich_demo.airports import write_source
 from http_enrich_demo.api import run_in_thread
 from http_enrich_spark.config import RunInfo, load_pipeline
-from http_enrich_spark.driver import RunError, RunSummary, run_pipeline
+from http_enrich_spark.driver import RunError, RunSummary, _run, run_pipeline
+from http_enrich_spark.driver._enrich import enrich
+from http_enrich_spark.driver._facts import RowFacts, row_facts
 from tests.support.peer import closed_port
 from tests.support.web import web_server
 
@@ -205,6 +208,39 @@ def test_too_many_failures_publish_nothing_and_keep_the_answers(spark: SparkSess
 
     assert not (tmp_path / "out").exists()
     assert spark.read.parquet(*map(str, (tmp_path / "kept").glob("*/answers"))).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda rows: rows.limit(1), "1 rows came out of 2"),
+        (lambda rows: rows.unionAll(rows.limit(1)), "3 rows came out of 2"),
+        (lambda rows: rows.limit(1).unionAll(rows.limit(1)), "2 rows came with other ids"),
+    ],
+    ids=["lost", "doubled", "swapped"],
+)
+def test_rows_that_do_not_agree_with_the_input_are_not_published(
+    spark: SparkSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: Callable[[DataFrame], DataFrame],
+    message: str,
+) -> None:
+    """Nothing of ours does this; what if it did?"""
+    write_ids(spark, tmp_path, "a", "b")
+    monkeypatch.setattr(_run, "enrich", lambda rows, *rest: enrich(wrong(rows.orderBy("id")), *rest))
+    with web_server(ok) as server, pytest.raises(RunError, match=message):
+        run(spark, pipeline(tmp_path, server.url))
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_fingerprint_of_ids_knows_multisets_and_no_order(spark: SparkSession) -> None:
+    def facts(*ids: str) -> RowFacts:
+        return row_facts(spark.createDataFrame([(each,) for each in ids], "id STRING"), ["id"])
+
+    assert facts("a", "b", "c") == facts("c", "a", "b")
+    assert facts("a", "a", "b").ids != facts("a", "b", "b").ids
 
 
 def test_rows_that_are_not_published_are_seen_by_no_reader(spark: SparkSession, tmp_path: Path) -> None:
