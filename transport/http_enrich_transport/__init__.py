@@ -11,9 +11,9 @@ from ._config import (
     TransportConfig,
     parse_transport,
 )
-from ._engine import TransportEngine, TransportEngineType, WarmupReport
+from ._engine import TransportEngine, TransportEngineType, UnknownEngineError, WarmupReport
 from ._errors import RETRYABLE_KINDS, Sent, TransportError, TransportErrorKind
-from ._factory import TransportEngineFactory, TransportRuntimeFactory, UnknownEngineError
+from ._factory import TransportEngineFactory, TransportRuntimeFactory
 from ._messages import TransportRequest, TransportResponse, header_map
 from ._redact import redact_url
 from ._secret import RESOLVED, SecretText

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ._engine import TransportEngineType
-from ._factory import UnknownEngineError, engine_config
+from ._engine import TransportEngineType, UnknownEngineError
 from ._settings import Count, Seconds, Settings, at_key
 
 
@@ -53,6 +52,12 @@ class MemoryEngineConfig(TransportConfig):
     """`package.module:function`, importable on the workers; takes a request, returns a response."""
 
 
+_MODELS: dict[Any, type[TransportConfig]] = {
+    TransportEngineType.AIOHTTP: AiohttpEngineConfig,
+    TransportEngineType.MEMORY: MemoryEngineConfig,
+}
+
+
 def parse_transport(value: Any, context: Any = None) -> TransportConfig:
     """
     Build the configuration of the engine that *value* names.
@@ -63,8 +68,6 @@ def parse_transport(value: Any, context: Any = None) -> TransportConfig:
     if isinstance(value, TransportConfig):
         return value
     name = value.get("engine", TransportEngineType.AIOHTTP) if isinstance(value, dict) else "aiohttp"
-    try:
-        model = engine_config(name)
-    except UnknownEngineError as error:
-        raise at_key("engine", name, error) from None
-    return model.model_validate(value, context=context)
+    if not isinstance(name, str) or name not in _MODELS:
+        raise at_key("engine", name, UnknownEngineError(name, _MODELS))
+    return _MODELS[name].model_validate(value, context=context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,13 @@ class TransportEngineType(StrEnum):
 
     AIOHTTP = "aiohttp"
     MEMORY = "memory"
+
+
+class UnknownEngineError(ValueError):
+    """No engine has that name; the text lists those there are."""
+
+    def __init__(self, name: object, known: Iterable[str]) -> None:
+        super().__init__(f"no transport engine {name!r}; there are: {', '.join(sorted(known))}")
 
 
 class WarmupReport(msgspec.Struct, frozen=True):

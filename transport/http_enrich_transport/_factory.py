@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from ._config import TransportConfig
-    from ._engine import TransportEngine
+from ._config import TransportConfig
+from ._engine import TransportEngine, UnknownEngineError
 
-    EngineT = TypeVar("EngineT", bound=TransportEngine)
-
-
-class UnknownEngineError(ValueError):
-    """No engine has that name."""
+EngineT = TypeVar("EngineT", bound=TransportEngine)
 
 
-# Where the engines that ship are found: (module with the engine, name of its configuration).
-# They are imported when first built, since a DAG file must not load an HTTP library.
-_SHIPPED = {
-    "aiohttp": (".aiohttp_engine", "AiohttpEngineConfig"),
-    "memory": (".memory_engine", "MemoryEngineConfig"),
-}
+# Where the engines that ship are found. They are imported when first built,
+# since a DAG file must not load an HTTP library.
+_SHIPPED = {"aiohttp": ".aiohttp_engine", "memory": ".memory_engine"}
 
 
 class TransportEngineFactory:
@@ -44,11 +36,11 @@ class TransportEngineFactory:
     def get(cls, name: str) -> type[TransportEngine]:
         """Return the engine class called *name*; raises `UnknownEngineError`."""
         if name not in cls._engines and name in _SHIPPED:
-            import_module(_SHIPPED[name][0], __package__)
+            import_module(_SHIPPED[name], __package__)
         try:
             return cls._engines[name]
         except KeyError:
-            raise _unknown(name) from None
+            raise UnknownEngineError(name, {*cls._engines, *_SHIPPED}) from None
 
 
 class TransportRuntimeFactory:
@@ -63,15 +55,3 @@ class TransportRuntimeFactory:
         engine: Any = TransportEngineFactory.get(self.config.engine)
         built: TransportEngine = engine(self.config, warmup_url=self.warmup_url)
         return built
-
-
-def engine_config(name: Any) -> type[TransportConfig]:
-    """Return the configuration model of the engine called *name*; raises `UnknownEngineError`."""
-    if not isinstance(name, str) or name not in _SHIPPED:
-        raise _unknown(name)
-    model: type[TransportConfig] = getattr(import_module("._config", __package__), _SHIPPED[name][1])
-    return model
-
-
-def _unknown(name: Any) -> UnknownEngineError:
-    return UnknownEngineError(f"no transport engine {name!r}; there are: {', '.join(sorted(_SHIPPED))}")
