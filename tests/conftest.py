@@ -1,9 +1,13 @@
-"""Gives Airflow a home of its own before anything imports it."""
+"""Gives Airflow a home of its own before anything imports it, and quiets a library."""
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="http-enrich-airflow-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+# It logs from a finalizer, when the streams of the test run are closed already.
+logging.getLogger("py4j").setLevel(logging.WARNING)
