@@ -52,3 +52,21 @@ def closed_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@asynccontextmanager
+async def full_backlog() -> AsyncIterator[str]:
+    """A listening socket whose queue is full: a further connection gets no answer at all."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        try:
+            yield f"http://127.0.0.1:{address[1]}/"
+        finally:
+            for filler in fillers:
+                filler.close()

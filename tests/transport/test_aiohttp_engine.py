@@ -17,7 +17,8 @@ from http_enrich_transport import (
     TransportRuntimeFactory,
 )
 from http_enrich_transport.aiohttp_engine._errors import as_response
-from tests.support.peer import OK, closed_port, serving
+from http_enrich_transport.aiohttp_engine._progress import Progress
+from tests.support.peer import OK, closed_port, full_backlog, serving
 
 
 async def ask(url: str, *, method: str = "GET", timeout: float = 5, **request: object) -> TransportResponse:
@@ -167,10 +168,58 @@ async def test_never_more_connections_than_the_limit() -> None:
 def test_running_out_of_file_descriptors_is_not_charged_to_the_peer() -> None:
     error = OSError(errno.EMFILE, "Too many open files")
 
-    response = as_response(error, "http://peer/", None)
+    response = as_response(error, "http://peer/", Progress())
 
     assert response.error is not None
-    assert response.error.kind is TransportErrorKind.LOCAL_RESOURCE
+    assert (response.error.kind, response.sent) == (TransportErrorKind.LOCAL_RESOURCE, Sent.NOT_SENT)
+
+
+async def test_a_peer_that_lets_nobody_in_was_sent_nothing() -> None:
+    """A POST may be tried again then, whatever it does."""
+    async with full_backlog() as url:
+        response = await ask(url, method="POST", timeout=0.1)
+
+    assert response.error is not None
+    assert (response.error.kind, response.sent) == (TransportErrorKind.CONNECT_TIMEOUT, Sent.NOT_SENT)
+
+
+async def test_who_waits_for_a_connection_until_the_deadline_was_not_sent() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    config = AiohttpEngineConfig(
+        base_timeout=0.2, warmup_timeout=0, tcp_connection=TcpConnectionConfig(limit=1)
+    )
+    async with serving(silent) as server, TransportRuntimeFactory(config).create() as engine:
+        first, second = await asyncio.gather(
+            *(engine.send(TransportRequest("POST", server.url, timeout=each)) for each in (0.2, 0.1))
+        )
+
+    assert (first.sent, second.sent) == (Sent.MAYBE_SENT, Sent.NOT_SENT)
+    assert server.requests == 1
+
+
+async def test_a_body_that_stalls_keeps_the_status() -> None:
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi")
+        await reader.read()
+
+    async with serving(stall) as server:
+        response = await ask(server.url, timeout=0.1)
+
+    assert response.error is not None
+    assert (response.error.kind, response.sent, response.status) == (
+        TransportErrorKind.TOTAL_TIMEOUT,
+        Sent.RESPONDED,
+        200,
+    )
+
+
+async def test_head_may_announce_a_body_that_it_does_not_send() -> None:
+    async with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n") as server:
+        response = await ask(server.url, method="HEAD")
+
+    assert (response.status, response.error) == (200, None)
 
 
 async def test_error_messages_hold_no_query() -> None:

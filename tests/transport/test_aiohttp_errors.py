@@ -21,10 +21,18 @@ from http_enrich_transport import (
     TransportRuntimeFactory,
 )
 from http_enrich_transport.aiohttp_engine._errors import as_response
+from http_enrich_transport.aiohttp_engine._progress import Progress
 from tests.support.chain import row, send_over_http
 from tests.support.tls import self_signed, serving_tls
 
 KEY = ConnectionKey("peer", 80, False, True, None, None, None)
+
+
+def under_way(status: int | None = None) -> Progress:
+    """An attempt that has begun to write, after which only the exception can tell more."""
+    progress = Progress()
+    progress.writing, progress.status = True, status
+    return progress
 
 
 def bare(kind: type[Exception]) -> Exception:
@@ -36,7 +44,7 @@ def bare(kind: type[Exception]) -> Exception:
 
 
 def classified(error: Exception, status: int | None = None) -> TransportError:
-    response = as_response(error, "http://user:canary@peer/a?key=canary", status)
+    response = as_response(error, "http://user:canary@peer/a?key=canary", under_way(status))
     assert response.error is not None
     assert response.status == status
     return response.error
@@ -127,7 +135,7 @@ def test_aiohttps_own_status_of_a_malformed_answer_is_not_believed() -> None:
     """It says 400 for every answer that it cannot read."""
     info = aiohttp.RequestInfo(URL("http://peer/"), "GET", None, URL("http://peer/"))  # type: ignore[arg-type]
 
-    response = as_response(aiohttp.ClientResponseError(info, (), status=400), "http://peer/", None)
+    response = as_response(aiohttp.ClientResponseError(info, (), status=400), "http://peer/", under_way())
 
     assert response.status is None
 
@@ -208,7 +216,7 @@ def test_no_class_of_aiohttp_is_forgotten(kind: type[Exception]) -> None:
     if isinstance(error, ssl.SSLCertVerificationError):
         error.verify_message = "not trusted"
 
-    response = as_response(error, "http://peer/", None)
+    response = as_response(error, "http://peer/", under_way())
 
     assert response.error is not None
     assert response.error.kind is not TransportErrorKind.ENGINE_ERROR

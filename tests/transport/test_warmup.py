@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 from http_enrich_transport import (
     AiohttpEngineConfig,
@@ -12,7 +11,7 @@ from http_enrich_transport import (
     TransportRequest,
     TransportRuntimeFactory,
 )
-from tests.support.peer import OK, closed_port, serving
+from tests.support.peer import OK, closed_port, full_backlog, serving
 
 
 def engine(url: str, *, timeout: float = 5) -> TransportEngine:
@@ -41,21 +40,5 @@ async def test_failure_is_recorded_and_the_engine_still_works() -> None:
 
 
 async def test_a_slow_peer_costs_no_more_than_the_timeout() -> None:
-    """A listening socket with a full backlog lets nobody in."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        port = full.getsockname()[1]
-        fillers = [asyncio.create_task(asyncio.open_connection("127.0.0.1", port)) for _ in range(4)]
-        await asyncio.sleep(0.05)
-
-        async with engine(f"http://127.0.0.1:{port}/", timeout=0.1) as cold:
-            report = cold.warmup
-
-        for filler in fillers:
-            filler.cancel()
-        results = await asyncio.gather(*fillers, return_exceptions=True)
-        for result in results:
-            if isinstance(result, tuple):
-                result[1].close()
-    assert report.error == "warm-up took longer than 0.1 s"
+    async with full_backlog() as url, engine(url, timeout=0.1) as cold:
+        assert cold.warmup.error == "warm-up took longer than 0.1 s"

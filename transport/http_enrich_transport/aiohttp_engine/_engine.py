@@ -10,12 +10,13 @@ import aiohttp
 from yarl import URL
 
 from http_enrich_transport._config import AiohttpEngineConfig
-from http_enrich_transport._engine import TransportEngine, TransportEngineType, WarmupReport
+from http_enrich_transport._engine import TransportEngine, TransportEngineType
 from http_enrich_transport._errors import Sent, TransportErrorKind
 from http_enrich_transport._factory import TransportEngineFactory
 from http_enrich_transport._messages import TransportRequest, TransportResponse
 
 from ._errors import BodyTooLargeError, as_response
+from ._progress import Progress, WatchedConnector, WatchedRequest, current
 from ._warmup import warm_up
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -36,7 +37,8 @@ class AiohttpEngine(TransportEngine):
     async def __aenter__(self) -> Self:
         limit = self._config.tcp_connection.limit
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=limit, limit_per_host=limit),
+            connector=WatchedConnector(limit=limit, limit_per_host=limit),
+            request_class=WatchedRequest,
             cookie_jar=aiohttp.DummyCookieJar(),  # row 1's cookies are none of row 2's business
             timeout=_NO_TIMEOUT,  # one deadline of ours covers everything, see send()
             # What is not decoded cannot be silently cut short: a truncated gzip
@@ -65,19 +67,20 @@ class AiohttpEngine(TransportEngine):
     async def send(self, request: TransportRequest) -> TransportResponse:
         """Put *request* on the wire once."""
         limit = request.timeout or self._config.base_timeout
-        head = _Head()
+        progress = Progress()
+        current.set(progress)
         try:
             async with asyncio.timeout(limit) as deadline:
-                return await self._exchange(request, head)
+                return await self._exchange(request, progress)
         except Exception as error:  # noqa: BLE001 - engines never raise; cancellation is no Exception
             if deadline.expired():
                 message = f"no complete answer within {limit:g} s"
                 return TransportResponse.failed(
-                    TransportErrorKind.TOTAL_TIMEOUT, Sent.MAYBE_SENT, message, status=head.status
+                    progress.timeout_kind, progress.sent, message, status=progress.status
                 )
-            return as_response(error, request.url, head.status)
+            return as_response(error, request.url, progress)
 
-    async def _exchange(self, request: TransportRequest, head: _Head) -> TransportResponse:
+    async def _exchange(self, request: TransportRequest, progress: Progress) -> TransportResponse:
         if self._session is None:
             msg = "the engine was not entered"
             raise RuntimeError(msg)
@@ -88,7 +91,7 @@ class AiohttpEngine(TransportEngine):
             data=request.body,
             allow_redirects=False,
         ) as response:
-            head.status = response.status
+            progress.status = response.status
             body = await _read(response)
             encoding = response.headers.get("Content-Encoding", "identity").lower()
             if encoding != "identity" and body:
@@ -97,15 +100,6 @@ class AiohttpEngine(TransportEngine):
                     TransportErrorKind.CONTENT_ENCODING, Sent.RESPONDED, message, status=response.status
                 )
             return TransportResponse(response.status, response.headers, body)
-
-
-class _Head:
-    """Remembers the status of an answer whose body then fails."""
-
-    __slots__ = ("status",)
-
-    def __init__(self) -> None:
-        self.status: int | None = None
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -120,6 +114,3 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             raise BodyTooLargeError(MAX_BODY_BYTES)
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-__all__ = ["AiohttpEngine", "WarmupReport"]

@@ -11,6 +11,8 @@ from http_enrich_transport._errors import Sent, TransportErrorKind
 from http_enrich_transport._messages import TransportResponse
 from http_enrich_transport._redact import redact_url
 
+from ._progress import Progress
+
 Kind = TransportErrorKind
 
 # Running out of these is our own fault, never the peer's.
@@ -57,13 +59,13 @@ class BodyTooLargeError(Exception):
         super().__init__(f"the body is larger than {limit} bytes")
 
 
-def as_response(error: Exception, url: str, status: int | None) -> TransportResponse:
-    """Return the answer that says what *error* means for the request to *url*."""
+def as_response(error: Exception, url: str, progress: Progress) -> TransportResponse:
+    """Return the answer that says what *error* means for a request to *url* that got to *progress*."""
     kind, sent = _classify(error)
-    if status is not None:
-        sent = Sent.RESPONDED
+    if progress.sent is not Sent.MAYBE_SENT:
+        sent = progress.sent  # known, where the exception can only be guessed at
     message = f"{describe(error)} ({redact_url(url)})"
-    return TransportResponse.failed(kind, sent, message, status=status)
+    return TransportResponse.failed(kind, sent, message, status=progress.status)
 
 
 def _classify(error: Exception) -> tuple[Kind, Sent]:
