@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from typing import Any
 
 import pytest
 
 from http_enrich_transport import (
+    AiohttpEngine,
     AiohttpEngineConfig,
     Sent,
     TcpConnectionConfig,
@@ -108,6 +110,38 @@ async def test_endless_body_stops_at_the_cap() -> None:
 
     assert response.error is not None
     assert (response.error.kind, response.status) == (TransportErrorKind.BODY_TOO_LARGE, 200)
+
+
+async def test_an_answer_that_nobody_asked_for_is_no_rows_answer() -> None:
+    """It arrives while the connection is idle, and must not be taken for the next row's."""
+    asked, answered = 0, asyncio.Event()
+
+    async def shifted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.write(OK.replace(b"hi", b"%02d" % asked))
+        await writer.drain()
+        if asked == 1:
+            await answered.wait()
+            writer.write(OK.replace(b"hi", b"XX"))
+        await reader.read()
+
+    config = AiohttpEngineConfig(warmup_timeout=0, tcp_connection=TcpConnectionConfig(limit=1))
+    async with serving(shifted) as server, AiohttpEngine(config) as engine:
+        first = await engine.send(TransportRequest("GET", server.url))
+        answered.set()
+        await asyncio.wait_for(dirty(engine), timeout=5)
+        second = await engine.send(TransportRequest("GET", server.url))
+
+    assert (first.body, second.body) == (b"01", b"02")
+
+
+async def dirty(engine: AiohttpEngine) -> None:
+    """Wait until something has arrived on the idle connection."""
+    assert engine._session is not None
+    pool: Any = engine._session.connector
+    while not any(proto.should_close for idle in pool._conns.values() for proto, _ in idle):  # noqa: ASYNC110 - aiohttp tells nobody
+        await asyncio.sleep(0)
 
 
 async def test_redirect_comes_back_as_it_is() -> None:

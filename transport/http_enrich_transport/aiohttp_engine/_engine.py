@@ -15,8 +15,9 @@ from http_enrich_transport._errors import Sent, TransportErrorKind
 from http_enrich_transport._factory import TransportEngineFactory
 from http_enrich_transport._messages import TransportRequest, TransportResponse
 
+from ._connector import Connector
 from ._errors import BodyTooLargeError, as_response
-from ._progress import Progress, WatchedConnector, WatchedRequest, current
+from ._progress import Progress, WatchedRequest, current
 from ._warmup import warm_up
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -37,7 +38,7 @@ class AiohttpEngine(TransportEngine):
     async def __aenter__(self) -> Self:
         limit = self._config.tcp_connection.limit
         self._session = aiohttp.ClientSession(
-            connector=WatchedConnector(limit=limit, limit_per_host=limit),
+            connector=Connector(limit=limit, limit_per_host=limit),
             request_class=WatchedRequest,
             cookie_jar=aiohttp.DummyCookieJar(),  # row 1's cookies are none of row 2's business
             timeout=_NO_TIMEOUT,  # one deadline of ours covers everything, see send()

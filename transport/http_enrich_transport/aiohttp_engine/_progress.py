@@ -5,16 +5,13 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-import aiohttp
 from aiohttp.client_reqrep import ClientRequest
 
 from http_enrich_transport._errors import Sent, TransportErrorKind
 
 if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientResponse
     from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
 
 
 class Progress:
@@ -53,13 +50,3 @@ class WatchedRequest(ClientRequest):
         """Write the request to *conn*."""
         current.get().writing = True
         return await super().send(conn)
-
-
-class WatchedConnector(aiohttp.TCPConnector):
-    """Notes when it opens a connection, be it for an attempt or to warm up."""
-
-    async def _create_connection(
-        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> ResponseHandler:
-        current.get(Progress()).connecting = True
-        return await super()._create_connection(req, traces, timeout)
