@@ -58,7 +58,9 @@ def progress(url: str, rows: int) -> Callable[[], None]:
             stats = get_json(f"{url}/stats")
             answered = stats["by_status"].get("200", 0)
             in_flight = f"{stats['in_flight']} requests in flight"
-            print(f"  {now - started:4.0f} s  {answered:,} of {rows:,} answered, {in_flight}", flush=True)
+            done = f"{answered:,} of {rows:,} answered, {in_flight}"
+            shown = done if stats["requests"] else "Airflow and Spark are starting"
+            print(f"  {now - started:4.0f} s  {shown}", flush=True)
 
     return tick
 
@@ -86,7 +88,7 @@ def print_result(result: DagResult, stats: dict[str, Any]) -> None:
         "rows out": f"{summary['rows_out']:,}, each compared with the facts and equal",
         "ok / failed": f"{summary['ok']:,} / {summary['failed']:,}",
         "calls": f"{summary['calls']:,}, as the API counted; {summary['retries']:,} of them retries",
-        "connections": f"{stats['connections_used']:,} for at most {stats['max_in_flight']:,} at a time",
+        "connections": f"{stats['connections_used']:,}, for {stats['max_in_flight']:,} requests at a time",
         "speed": f"{summary['rows_per_second']:,.0f} rows/s over {summary['seconds']:,.1f} s",
         "table": f"{_relative(TABLE)}/day={result.day}",
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,12 +158,14 @@ def test_failed_run_fails_the_task_with_the_reason_first_and_for_good(tmp_path: 
     task = operator(str(tmp_path / "out"), env_vars={"SPARK_LOCAL_IP": "127.0.0.1"}, py_files="mine.py")
     (tmp_path / "mine.py").touch()
     task.py_files = str(tmp_path / "mine.py")
+    address = json.loads(os.environ["AIRFLOW_CONN_API"])["host"]
     for _ in range(2):
         with pytest.raises(AirflowFailException) as failure:
             execute(task)
 
         assert str(failure.value).splitlines()[0] == (
-            "100.0% of the rows failed, more than execution.max_error_rate = 50.0% (1 connect); "
+            "100.0% of the rows failed, more than execution.max_error_rate = 50.0% "
+            f"(1 connect: connect_refused, ClientConnectorError: ECONNREFUSED ({address}/a)); "
             "nothing was published"
         )
     assert task.py_files == str(tmp_path / "mine.py")

@@ -82,6 +82,9 @@ def _check_references(document: Document, variables: Mapping[str, Any] | None) -
         except ValueError as error:
             problems.append(document.problem(path, str(error)))
             continue
+        if "{{" in text and not row_allowed(path):
+            jinja = "Jinja works in the operator's variables only; write ${run.date} or ${var.NAME} here"
+            problems.append(document.problem(path, jinja))
         references = [part for part in parts if isinstance(part, Reference)]
         problems += [
             document.problem(path, message)

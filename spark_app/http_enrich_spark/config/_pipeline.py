@@ -80,7 +80,7 @@ def _base_url(value: str) -> str:
     except ValueError:
         complete = False  # the reason may quote credentials
     if not complete or not value.isprintable() or " " in value:
-        msg = "expected an address such as https://api.example.com"
+        msg = "expected an address such as https://api.example.com (of a connection: https://${conn.ID.host})"
         raise ValueError(msg)
     if "@" in parts.netloc:
         msg = "credentials do not belong into the address; use an auth middleware"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from ._problems import Path
 
 NAMESPACES = ("var", "env", "run", "conn", "file", "row")
+CONNECTION_FIELDS = ("host", "port", "schema", "login", "password", "conn_type")
 RUN_FIELDS = ("id", "date", "window_start", "window_end", "partition_key")
 
 _PLACEHOLDER = re.compile(r"\$\$\{|\$\{([^{}]*)\}?")
@@ -55,10 +57,21 @@ def _reference(written: str, inner: str) -> Reference:
     if namespace == "run" and name not in RUN_FIELDS:
         msg = f"no placeholder {written!r}; ${{run.…}} has {', '.join(RUN_FIELDS)}"
         raise ValueError(msg)
-    if namespace == "conn" and "." not in name:
-        msg = f"{written!r} names no field; write ${{conn.{name}.password}}, .login, .host or .extra.KEY"
-        raise ValueError(msg)
+    if namespace == "conn":
+        _check_field(written, *name.partition(".")[::2])
     return Reference(namespace, name)
+
+
+def _check_field(written: str, conn_id: str, field: str) -> None:
+    if field in CONNECTION_FIELDS or field.startswith("extra."):
+        return
+    if not field:
+        msg = f"{written!r} names no field; write ${{conn.{conn_id}.password}}, .login, .host or .extra.KEY"
+        raise ValueError(msg)
+    near = get_close_matches(field, CONNECTION_FIELDS, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CONNECTION_FIELDS)}, extra.KEY"
+    msg = f"{written!r}: a connection such as {conn_id!r} has no field {field!r}; {hint}"
+    raise ValueError(msg)
 
 
 def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:

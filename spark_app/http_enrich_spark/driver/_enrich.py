@@ -56,7 +56,9 @@ def _with_columns(
         http = _with_schema_error(http, selected)
         columns += [selected[name].alias(name) for name in schema.fieldNames()]
     if not config.response.keep_body:
-        http = http.withField("body", F.lit(None).cast("string"))
+        # What did not fit the schema is paid for: only its text can still be put to use.
+        unread = F.when(http["outcome"] == "parse", http["body"])
+        http = http.withField("body", unread)
     return answered.select(*columns, http.alias("http"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from http_enrich_spark._logs import logger
 from http_enrich_spark.config import PipelineConfig, RunInfo
@@ -15,7 +15,7 @@ from ._facts import RowFacts, row_facts
 from ._sink import check_sink, publish, rehearse
 from ._source import check_columns, read_source, response_schema
 from ._staging import Staging
-from ._summary import RunSummary, summarize
+from ._summary import RunSummary, summarize, worst_failures
 
 
 def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> RunSummary:
@@ -47,7 +47,7 @@ def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> R
     with staging.kept_on_error():
         summary = summarize(answers, config, run, rows_in=facts.rows, seconds=seconds)
         _check_whole(row_facts(answers, config.source.id), facts)
-        _check_error_rate(summary, config)
+        _check_error_rate(summary, config, answers)
         publish(answers, config.sink)
     staging.remove()
     logger.info("%s: published %s rows to %s", config.name, f"{summary.rows_out:,}", summary.sink)
@@ -75,12 +75,11 @@ def _check_whole(written: RowFacts, frozen: RowFacts) -> None:
         raise RunError(msg)
 
 
-def _check_error_rate(summary: RunSummary, config: PipelineConfig) -> None:
+def _check_error_rate(summary: RunSummary, config: PipelineConfig, answers: DataFrame) -> None:
     limit = config.execution.max_error_rate
     if summary.error_rate > limit:
-        worst = ", ".join(f"{rows:,} {name}" for name, rows in summary.outcomes.items() if name != "ok")
         msg = (
             f"{summary.error_rate:.1%} of the rows failed, more than execution.max_error_rate = {limit:.1%} "
-            f"({worst}); nothing was published"
+            f"({'; '.join(worst_failures(answers))}); nothing was published"
         )
         raise RunError(msg)

@@ -61,6 +61,9 @@ def check_columns(rows: DataFrame, config: PipelineConfig, schema: StructType | 
     _check_known("endpoint", row_columns(config.endpoint), columns)
     for name in [*(schema.fieldNames() if schema else ()), "http"]:
         if name.lower() in columns:
+            if name == "http":
+                msg = "'http' is the result's struct; rename that column in source or response.schema"
+                raise RunError(msg)
             where = "the source" if name.lower() in map(str.lower, rows.columns) else "response.schema"
             msg = f"{where} has a column {columns[name.lower()]!r} already; rename one of them"
             raise RunError(msg)

@@ -41,14 +41,14 @@ class Staging:
 
     @contextmanager
     def kept_on_error(self) -> Iterator[None]:
-        """Say where the answers are when the block fails: they are paid for."""
+        """Say where the answers are when the block fails: some are paid for."""
         try:
             yield
         except Exception as error:
             if not isinstance(error, RunError):
                 logger.error("after the requests something failed", exc_info=error)
             first_line = str(error).strip().partition("\n")[0]
-            msg = f"{first_line}\nThe answers are not lost: they are kept in {self.path}/answers"
+            msg = f"{first_line}\nNothing is lost: rows, answers and errors are kept in {self.path}/answers"
             raise RunError(msg) from error
 
     def remove(self) -> None:

@@ -74,3 +74,16 @@ def summarize(
         sink=config.sink.name,
         outcomes=dict(sorted(outcomes.items(), key=lambda item: -item[1])),
     )
+
+
+def worst_failures(answers: DataFrame) -> list[str]:
+    """Return a line per class of failure, the most frequent first: how many rows, and one of their errors."""
+    rows = F.count(F.lit(1)).alias("rows")
+    groups = (
+        answers.where("http.outcome <> 'ok'")
+        .groupBy("http.outcome")
+        .agg(rows, F.first("http.error_kind").alias("kind"), F.first("http.error").alias("error"))
+        .orderBy(F.desc("rows"))
+        .collect()
+    )
+    return [f"{row['rows']:,} {row['outcome']}: {row['kind']}, {row['error']}" for row in groups]

@@ -214,7 +214,7 @@ def test_a_placeholder_without_a_meaning_is_refused_at_its_place(text: str, said
     assert line(TEXT.replace("data/airports", f"'{text}'")).startswith(f"p.yaml:4:3: source.path: {said}")
 
 
-@pytest.mark.parametrize("text", ["{x.__class__}", "{{ x }}", "%s", "$x", "$ {row.x}", "$${nope.x}", "#{x}"])
+@pytest.mark.parametrize("text", ["{x.__class__}", "%s", "$x", "$ {row.x}", "$${nope.x}", "#{x}"])
 def test_other_template_languages_are_plain_text(text: str) -> None:
     check_pipeline(pipeline({"source.path": text, "endpoint.headers": {"X": text}}))
 
@@ -407,3 +407,19 @@ def test_authorization_is_set_by_one_of_two() -> None:
 def test_the_keys_of_a_mapping_are_texts() -> None:
     with pytest.raises(PipelineError, match=r"endpoint\.json: the key 1 is no text"):
         check_pipeline(pipeline({"endpoint.json": {1: "a"}}))
+
+
+def test_a_field_that_no_connection_has_is_a_mistake_of_the_pipeline() -> None:
+    with pytest.raises(PipelineError, match="has no field 'pasword'; did you mean 'password'"):
+        check_pipeline(pipeline({"endpoint.headers": {"X": "${conn.api.pasword}"}}))
+
+
+def test_a_request_may_have_double_braces() -> None:
+    assert check_pipeline(pipeline({"endpoint.headers": {"X": "{{ x }}"}}))
+
+
+@pytest.mark.parametrize("key", ["sink.path", "source.where", "name"])
+def test_jinja_is_sent_to_where_it_works(key: str) -> None:
+    """A folder called `{{ ds }}` is what one would get."""
+    with pytest.raises(PipelineError, match="Jinja works in the operator's variables only"):
+        check_pipeline(pipeline({key: "a/{{ ds }}"}))

@@ -80,7 +80,7 @@ def test_an_extra_may_be_nested() -> None:
 @pytest.mark.parametrize(
     "written", ['{"conn_type": "http"}', '{"password": ""}', "http://h.test", '{"extra": ""}']
 )
-@pytest.mark.parametrize("field", ["password", "extra.key", "nonsense"])
+@pytest.mark.parametrize("field", ["password", "extra.key"])
 def test_a_field_that_is_not_filled_in_is_named(written: str, field: str) -> None:
     said = refusal(f"${{conn.api.{field}}}", written)
 

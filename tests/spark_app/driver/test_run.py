@@ -146,6 +146,7 @@ def test_body_without_the_promised_columns_is_a_failure(
 
     http = out(spark, tmp_path)[0].http
     assert (http.status, http.outcome, http.error_kind) == (200, "parse", "schema_mismatch")
+    assert http.body == (body or None)  # it is paid for
 
 
 def test_source_columns_of_every_type_pass_unchanged(spark: SparkSession, tmp_path: Path) -> None:
@@ -200,10 +201,11 @@ def test_too_many_failures_publish_nothing_and_keep_the_answers(spark: SparkSess
         "",
         execution={"max_error_rate": 0.4, "checkpoint": str(tmp_path / "kept")},
     )
+    reason = r"50\.0% of the rows failed.*1 server_error: http_status, HTTP status 500.*\n.*kept in"
     with web_server(lambda r: web.Response(status=500 if r.path.endswith("a") else 200)) as server:
         data["endpoint"]["base_url"] = server.url
 
-        with pytest.raises(RunError, match=r"50\.0% of the rows failed.*1 server_error.*\n.*kept in"):
+        with pytest.raises(RunError, match=reason):
             run(spark, data)
 
     assert not (tmp_path / "out").exists()
