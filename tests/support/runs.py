@@ -1,0 +1,47 @@
+"""Whole runs on a real Spark session, for the tests of the driver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from pyspark.sql import Row, SparkSession
+
+from http_enrich_spark.config import RunInfo, load_pipeline
+from http_enrich_spark.driver import RunSummary, run_pipeline
+
+Sections = dict[str, dict[str, Any]]
+
+
+def pipeline(folder: Path, url: str, *, middleware: Any = (), **sections: dict[str, Any]) -> dict[str, Any]:
+    """A pipeline from folder/source to folder/out; *sections* add to its sections or replace their keys."""
+    base: dict[str, Any] = {
+        "version": 1,
+        "name": "test",
+        "source": {"path": str(folder / "source"), "id": ["id"]},
+        "endpoint": {"base_url": url, "path": "/items/${row.id}"},
+        "transport": {"base_timeout": 5},
+        "middleware": list(middleware),
+        "sink": {"path": str(folder / "out")},
+        "execution": {"max_error_rate": 1},
+    }
+    for name, keys in sections.items():
+        base[name] = {**base.get(name, {}), **keys}
+    return base
+
+
+def run(spark: SparkSession, data: dict[str, Any]) -> RunSummary:
+    return run_pipeline(spark, load_pipeline(data, environ={}), RunInfo(id="r1"))
+
+
+def out(spark: SparkSession, folder: Path) -> list[Row]:
+    return spark.read.parquet(str(folder / "out")).orderBy("id").collect()
+
+
+def write_ids(spark: SparkSession, folder: Path, *ids: str | None) -> None:
+    spark.createDataFrame([(each,) for each in ids], "id STRING").write.parquet(str(folder / "source"))
+
+
+def ok(request: web.Request) -> web.Response:
+    return web.json_response({"data": {"path": request.path, "n": 7}})
