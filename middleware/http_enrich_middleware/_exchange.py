@@ -21,9 +21,9 @@ class RequestExchange(msgspec.Struct):
     One row's request and what became of it.
 
     `attempts` counts requests handed to the transport, each of which reaches
-    the wire once at most; `sent` is how far the furthest of them got. `metadata` is what ends
-    up in the row's `http.metadata`; `failure` is set by a middleware that finds
-    the answer wanting, or that stopped the request from being sent.
+    the wire once at most; `sent` is how far the furthest of them got. `metadata`
+    is what ends up in the row's `http.metadata`; `failure` is set by a middleware
+    that finds the answer wanting, or that stopped the request from being sent.
     """
 
     request: TransportRequest

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from http_enrich_transport import Settings, at_key
+from http_enrich_transport import Settings, at_key, did_you_mean
 
 from ._exchange import Middleware
 from ._runtime import WorkerRuntime
@@ -63,8 +62,7 @@ def build(config: MiddlewareConfig, runtime: WorkerRuntime) -> Middleware:
 
 def _module(name: str) -> Any:
     if name not in _SHIPPED:
-        near = get_close_matches(name, _SHIPPED, n=1)
-        hint = f"did you mean {near[0]!r}? There" if near else "there"
-        msg = f"no middleware {name!r}; {hint} are: {', '.join(_SHIPPED)}"
+        hint = did_you_mean(name, _SHIPPED, "")
+        msg = f"no middleware {name!r}; {f'{hint} There' if hint else 'there'} are: {', '.join(_SHIPPED)}"
         raise UnknownMiddlewareError(msg)
     return import_module(f".{name}", __package__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 from http_enrich_transport import WarmupReport
@@ -31,7 +32,9 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     return transport_diagnostic
 
 
+@lru_cache(maxsize=1)
 def _facts(report: WarmupReport) -> dict[str, str]:
+    # Every row asks, and the answer is the same until the worker ends.
     facts = {
         "transport.warmed_up": str(report.warmed_up).lower(),
         "transport.warmup_connections": str(report.connections),

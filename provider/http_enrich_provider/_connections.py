@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from http_enrich_spark.config import (
+    CONNECTION_FIELDS,
     Document,
     PipelineConfig,
     connection_ids,
@@ -47,7 +48,5 @@ def mask_secrets(document: Document, config: PipelineConfig) -> None:
 
 
 def _as_json(connection: Any) -> str:
-    fields = ("conn_type", "host", "port", "login", "password", "schema")
-    return json.dumps(
-        {name: getattr(connection, name) for name in fields} | {"extra": connection.extra_dejson}
-    )
+    fields = {name: getattr(connection, name) for name in CONNECTION_FIELDS}
+    return json.dumps(fields | {"extra": connection.extra_dejson})

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(submission: Submission) -> Report:
-    from .driver import RunError
+    from .driver import RunError, first_line
 
     try:
         # Everything that can be wrong with the pipeline is known before Spark starts.
@@ -39,8 +39,7 @@ def _run(submission: Submission) -> Report:
         return Report(error=str(error))
     except Exception as error:  # noqa: BLE001 - whoever submitted us must be told, whatever it is
         logger.error("the run ended by an error", exc_info=error)
-        first_line = str(error).strip().partition("\n")[0]
-        message = f"{type(error).__name__}: {first_line} (details are in the log above)"
+        message = f"{type(error).__name__}: {first_line(error)} (details are in the log above)"
         return Report(error=message, retry=True)
 
 

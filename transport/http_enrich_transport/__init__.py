@@ -14,6 +14,7 @@ from ._config import (
 from ._engine import TransportEngine, TransportEngineType, UnknownEngineError, WarmupReport
 from ._errors import RETRYABLE_KINDS, Sent, TransportError, TransportErrorKind
 from ._factory import TransportEngineFactory, TransportRuntimeFactory
+from ._hints import did_you_mean
 from ._messages import TransportRequest, TransportResponse, header_map
 from ._redact import redact_url
 from ._secret import RESOLVED, SecretText
@@ -48,6 +49,7 @@ __all__ = [
     "UnknownEngineError",
     "WarmupReport",
     "at_key",
+    "did_you_mean",
     "header_map",
     "parse_transport",
     "redact_url",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -16,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from ._hints import did_you_mean
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -77,6 +78,5 @@ def _explained(model: type[Settings], error: ErrorDetails) -> InitErrorDetails:
 
 def _unknown_key(model: type[Settings], key: str) -> str:
     known = sorted(field.alias or name for name, field in model.model_fields.items())
-    near = get_close_matches(key, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+    hint = did_you_mean(key, known, f"known here: {', '.join(known)}")
     return f"unknown key {key!r}; {hint}"

@@ -12,12 +12,13 @@ from ._pipeline import (
     SourceConfig,
 )
 from ._problems import PipelineError, Problem
-from ._references import Reference, connection_ids
+from ._references import CONNECTION_FIELDS, Reference, connection_ids
 from ._secrets import secret_texts
 from ._template import Template
 from ._yaml import Document, read_document
 
 __all__ = [
+    "CONNECTION_FIELDS",
     "Document",
     "EndpointConfig",
     "ExecutionConfig",

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any
 
-from http_enrich_transport import SecretText
+from http_enrich_transport import SecretText, did_you_mean
 
 from . import _connections
 from ._problems import Path, Problem
-from ._references import Reference, split, walk
+from ._references import Reference, references, rewrite, split, walk
 from ._template import Template, as_text
 from ._yaml import Document
 
@@ -103,8 +102,7 @@ def _file(name: str) -> SecretText:
 
 def unknown_variable(name: str, variables: Mapping[str, Any]) -> str:
     """Say that there is no variable *name*, and which there are."""
-    near = get_close_matches(name, list(variables), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"given: {', '.join(sorted(variables)) or 'none'}"
+    hint = did_you_mean(name, variables, f"given: {', '.join(sorted(variables)) or 'none'}")
     return f"no variable {name!r}; {hint}"
 
 
@@ -118,29 +116,25 @@ def interpolate(document: Document, scope: Scope) -> tuple[Any, list[Problem]]:
     problems: list[Problem] = []
 
     def fill(value: Any, path: Path) -> Any:
-        if isinstance(value, str):
-            try:
-                return _fill_text(value, scope, template=row_allowed(path))
-            except ValueError as error:
-                problems.append(document.problem(path, str(error)))
-                return value
-        if isinstance(value, Mapping):
-            return {key: fill(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [fill(item, (*path, index)) for index, item in enumerate(value)]
-        return value
+        if not isinstance(value, str):
+            return value
+        try:
+            return _fill_text(value, scope, template=row_allowed(path))
+        except ValueError as error:
+            problems.append(document.problem(path, str(error)))
+            return value
 
-    return fill(document.data, ()), problems
+    return rewrite(document.data, fill), problems
 
 
-def with_secrets(value: Any, path: Path = ()) -> Any:
+def with_secrets(data: Any) -> Any:
     """Put a secret wherever one will come to stand, so that a place that shows it can be refused early."""
-    if isinstance(value, Mapping):
-        return {key: with_secrets(item, (*path, key)) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [with_secrets(item, (*path, index)) for index, item in enumerate(value)]
+    return rewrite(data, _as_secret)
+
+
+def _as_secret(value: Any, path: Path) -> Any:
     shown = path == ("endpoint", "path") or not row_allowed(path)
-    if isinstance(value, str) and shown and any(map(_is_secret, _references(value))):
+    if isinstance(value, str) and shown and any(map(_is_secret, _readable(value))):
         return SecretText(value)
     return value
 
@@ -148,14 +142,14 @@ def with_secrets(value: Any, path: Path = ()) -> Any:
 def secret_values(document: Document, environ: Mapping[str, str]) -> set[str]:
     """Return every secret that *document* refers to, for whoever has to hide them; raises `ValueError`."""
     scope = Scope({}, RunInfo(), environ)
-    references = (each for _, text in walk(document.data) for each in _references(text))
-    values = (scope.resolve(each) for each in references if _is_secret(each))
+    found = (each for _, text in walk(document.data) for each in _readable(text))
+    values = (scope.resolve(each) for each in found if _is_secret(each))
     return {value.get_secret_value() for value in values}
 
 
-def _references(text: str) -> list[Reference]:
+def _readable(text: str) -> list[Reference]:
     try:
-        return [part for part in split(text) if isinstance(part, Reference)]
+        return references(text)
     except ValueError:
         return []  # complained about where all texts are checked
 
@@ -188,8 +182,4 @@ def _write(part: Any) -> str:
 
 def _literal(value: Any) -> Any:
     """Keep the texts of a structure that came in from outside from being read as templates."""
-    if isinstance(value, Mapping):
-        return {key: _literal(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_literal(item) for item in value]
-    return Template(value) if isinstance(value, str) else value
+    return rewrite(value, lambda leaf, _: Template(leaf) if isinstance(leaf, str) else leaf)

@@ -15,7 +15,7 @@ from http_enrich_transport import RESOLVED, SecretText
 from ._interpolate import RunInfo, Scope, interpolate, row_allowed, unknown_variable, with_secrets
 from ._pipeline import PipelineConfig
 from ._problems import Path, PipelineError, Problem
-from ._references import Reference, split, walk
+from ._references import Reference, references, walk
 from ._template import Template
 from ._yaml import Document, read_document
 
@@ -78,17 +78,16 @@ def _check_references(document: Document, variables: Mapping[str, Any] | None) -
     problems = []
     for path, text in walk(document.data):
         try:
-            parts = split(text)
+            found = references(text)
         except ValueError as error:
             problems.append(document.problem(path, str(error)))
             continue
         if "{{" in text and not row_allowed(path):
             jinja = "Jinja works in the operator's variables only; write ${run.date} or ${var.NAME} here"
             problems.append(document.problem(path, jinja))
-        references = [part for part in parts if isinstance(part, Reference)]
         problems += [
             document.problem(path, message)
-            for message in (_complaint(each, path, variables) for each in references)
+            for message in (_complaint(each, path, variables) for each in found)
             if message
         ]
     return problems
@@ -107,7 +106,7 @@ def _holds_placeholder(value: Any) -> bool:
     if not isinstance(value, str):
         return False
     try:
-        return any(isinstance(part, Reference) for part in split(value))
+        return bool(references(value))
     except ValueError:
         return True  # complained about already
 

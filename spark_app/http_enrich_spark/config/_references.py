@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
+
+from http_enrich_transport import did_you_mean
 
 from ._problems import Path
 
@@ -68,8 +69,7 @@ def _check_field(written: str, conn_id: str, field: str) -> None:
     if not field:
         msg = f"{written!r} names no field; write ${{conn.{conn_id}.password}}, .login, .host or .extra.KEY"
         raise ValueError(msg)
-    near = get_close_matches(field, CONNECTION_FIELDS, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CONNECTION_FIELDS)}, extra.KEY"
+    hint = did_you_mean(field, CONNECTION_FIELDS, f"there are {', '.join(CONNECTION_FIELDS)}, extra.KEY")
     msg = f"{written!r}: a connection such as {conn_id!r} has no field {field!r}; {hint}"
     raise ValueError(msg)
 
@@ -86,7 +86,21 @@ def walk(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             yield from walk(item, (*path, index))
 
 
+def rewrite(value: Any, change: Callable[[Any, Path], Any], path: Path = ()) -> Any:
+    """Return a copy of *value* in which every leaf is what *change* makes of it and its path."""
+    if isinstance(value, Mapping):
+        return {key: rewrite(item, change, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rewrite(item, change, (*path, index)) for index, item in enumerate(value)]
+    return change(value, path)
+
+
+def references(text: str) -> list[Reference]:
+    """Return the placeholders of *text*; raises `ValueError` as `split` does."""
+    return [part for part in split(text) if isinstance(part, Reference)]
+
+
 def connection_ids(data: Any) -> set[str]:
     """Return the ids of the connections that *data* refers to."""
-    references = (part for _, text in walk(data) for part in split(text) if isinstance(part, Reference))
-    return {each.name.split(".")[0] for each in references if each.namespace == "conn"}
+    found = (each for _, text in walk(data) for each in references(text))
+    return {each.name.split(".")[0] for each in found if each.namespace == "conn"}

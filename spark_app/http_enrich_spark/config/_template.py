@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from http_enrich_transport import SecretText
 
-from ._references import Reference, split
+from ._references import Reference, rewrite, split
 
 Part = str | Reference
 
@@ -78,11 +78,7 @@ def as_template(value: Any) -> Template:
 
 def as_json_template(value: Any) -> Any:
     """Turn every text below *value* into a template."""
-    if isinstance(value, Mapping):
-        return {key: as_json_template(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json_template(item) for item in value]
-    return as_template(value) if isinstance(value, str | SecretText) else value
+    return rewrite(value, lambda leaf, _: as_template(leaf) if isinstance(leaf, str | SecretText) else leaf)
 
 
 def as_text(value: Any) -> str:

@@ -10,7 +10,7 @@ from pyspark.sql.types import StructType
 
 from http_enrich_spark.config import SinkConfig
 
-from ._errors import RunError
+from ._errors import RunError, first_line
 from ._names import quoted
 from ._staging import hadoop_path
 
@@ -101,8 +101,7 @@ def rehearse(sink: SinkConfig, schema: StructType, folder: str, spark: SparkSess
     try:
         _writer(spark.createDataFrame([], schema), sink).save(folder)
     except Exception as error:
-        first_line = str(error).strip().partition("\n")[0]
-        msg = f"sink: {sink.name} cannot be written: {first_line}"
+        msg = f"sink: {sink.name} cannot be written: {first_line(error)}"
         raise RunError(msg) from error
 
 

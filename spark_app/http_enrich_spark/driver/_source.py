@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from http_enrich_spark.config import PipelineConfig, SourceConfig
 from http_enrich_spark.worker._request import row_columns
+from http_enrich_transport import did_you_mean
 
-from ._errors import RunError
+from ._errors import RunError, first_line
 from ._names import RESERVED
 
 
@@ -21,7 +20,7 @@ def read_source(spark: SparkSession, source: SourceConfig) -> DataFrame:
         rows = _open(spark, source)
         return rows.where(source.where) if source.where else rows
     except AnalysisException as error:
-        msg = f"source: {_first_line(error)}"
+        msg = f"source: {first_line(error)}"
         raise RunError(msg) from error
 
 
@@ -41,7 +40,7 @@ def response_schema(config: PipelineConfig) -> StructType | None:
     try:
         schema = StructType.fromDDL(ddl)
     except ParseException as error:
-        msg = f"response.schema: {_first_line(error)} (write Spark DDL such as 'name STRING, age INT')"
+        msg = f"response.schema: {first_line(error)} (write Spark DDL such as 'name STRING, age INT')"
         raise RunError(msg) from error
     if not isinstance(schema, StructType):
         msg = f"response.schema: {ddl!r} names no columns; write Spark DDL such as 'name STRING, age INT'"
@@ -78,11 +77,6 @@ def check_columns(rows: DataFrame, config: PipelineConfig, schema: StructType | 
 def _check_known(where: str, names: list[str], columns: dict[str, str]) -> None:
     for name in names:
         if name.lower() not in columns:
-            near = get_close_matches(name, columns.values(), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(columns.values())}"
+            hint = did_you_mean(name, columns.values(), f"there are: {', '.join(columns.values())}")
             msg = f"{where}: no column {name!r}; {hint}"
             raise RunError(msg)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

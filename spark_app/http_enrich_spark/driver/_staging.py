@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from http_enrich_spark._logs import logger
 from http_enrich_spark.config import PipelineConfig
 
-from ._errors import RunError
+from ._errors import RunError, first_line
 
 
 class Staging:
@@ -47,8 +47,8 @@ class Staging:
         except Exception as error:
             if not isinstance(error, RunError):
                 logger.error("after the requests something failed", exc_info=error)
-            first_line = str(error).strip().partition("\n")[0]
-            msg = f"{first_line}\nNothing is lost: rows, answers and errors are kept in {self.path}/answers"
+            kept = f"rows, answers and errors are kept in {self.path}/answers"
+            msg = f"{first_line(error)}\nNothing is lost: {kept}"
             raise RunError(msg) from error
 
     def remove(self) -> None:
