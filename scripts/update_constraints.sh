@@ -38,7 +38,8 @@ for version in $pythons; do
     "$work/venv/bin/uv" pip compile --quiet --no-header --no-annotate --no-emit-index-url \
         --python-version "$version" --python-platform linux \
         --only-binary :all: --no-binary pyspark --no-binary pyspark-client \
-        --constraints "$work/limits" --constraints "$work/pins" --extra airflow --extra spark --group dev \
+        --constraints "$work/limits" --constraints "$work/pins" --extra airflow --extra spark --extra pyreqwest --extra uvloop --extra compression \
+        --group dev \
         pyproject.toml "$work/build.in" >"$work/resolved"
     cat "$work/pins" >>"$work/resolved"
     LC_ALL=C sort -u "$work/resolved" >"$work/pins"

@@ -26,8 +26,10 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; the facts are the worker's."""
 
     async def transport_diagnostic(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+        exchange = await call_next(exchange)
+        # Only now: the warm-up runs beside the first rows, and may be over by the time they are answered.
         exchange.metadata.update(_facts(runtime.warmup()))
-        return await call_next(exchange)
+        return exchange
 
     return transport_diagnostic
 

@@ -9,9 +9,10 @@ from tests.support.chain import answer, answering, failure, row
 from tests.support.peer import OK, closed_port, serving
 
 
-async def send_warm(url: str, warmup_url: str) -> RequestExchange:
-    factory = TransportRuntimeFactory(AiohttpEngineConfig(), warmup_url=warmup_url)
+async def send_warm(url: str, base_url: str) -> RequestExchange:
+    factory = TransportRuntimeFactory(AiohttpEngineConfig(), base_url=base_url)
     async with factory.create() as engine:
+        await engine.warmed_up()
         runtime = WorkerRuntime(warmup=lambda: engine.warmup)
         return await build_chain(with_defaults([]), engine, runtime)(row(url=url))
 
@@ -55,7 +56,7 @@ async def test_every_row_has_what_is_known_by_then() -> None:
 
 async def test_warm_connections_of_a_real_engine_are_counted() -> None:
     async with serving(OK) as server:
-        exchange = await send_warm(server.url, warmup_url=server.url)
+        exchange = await send_warm(server.url, base_url=server.url)
 
     assert exchange.metadata["transport.warmed_up"] == "true"
     assert exchange.metadata["transport.warmup_connections"] == "10"
@@ -63,7 +64,7 @@ async def test_warm_connections_of_a_real_engine_are_counted() -> None:
 
 async def test_a_dead_warm_up_address_is_recorded_and_costs_no_row() -> None:
     async with serving(OK) as server:
-        exchange = await send_warm(server.url, warmup_url=f"http://127.0.0.1:{closed_port()}/?key=canary")
+        exchange = await send_warm(server.url, base_url=f"http://127.0.0.1:{closed_port()}")
 
     assert exchange.metadata["transport.warmup_error"] == "ClientConnectorError: ECONNREFUSED"
     assert (exchange.status, exchange.error_kind) == (200, None)

@@ -62,7 +62,8 @@ async def send_over_http(
     configs: Sequence[MiddlewareConfig], exchange: RequestExchange, runtime: WorkerRuntime | None = None
 ) -> RequestExchange:
     """Send *exchange* through a chain that ends in the aiohttp engine."""
-    async with TransportRuntimeFactory(AiohttpEngineConfig(warmup_timeout=0)).create() as engine:
+    config = AiohttpEngineConfig(warmup_timeout=0)
+    async with TransportRuntimeFactory(config, base_url=exchange.request.url).create() as engine:
         return await build_chain(configs, engine, runtime)(exchange)
 
 

@@ -18,14 +18,14 @@ from http_enrich_transport import (
     TransportResponse,
     TransportRuntimeFactory,
 )
+from http_enrich_transport._deadlines import Attempt
 from http_enrich_transport.aiohttp_engine._errors import as_response
-from http_enrich_transport.aiohttp_engine._progress import Progress
 from tests.support.peer import OK, closed_port, full_backlog, serving
 
 
 async def ask(url: str, *, method: str = "GET", timeout: float = 5, **request: object) -> TransportResponse:
     config = AiohttpEngineConfig(base_timeout=timeout, warmup_timeout=0)
-    async with TransportRuntimeFactory(config).create() as engine:
+    async with TransportRuntimeFactory(config, base_url=url).create() as engine:
         return await engine.send(TransportRequest(method, url, **request))  # type: ignore[arg-type]
 
 
@@ -127,7 +127,7 @@ async def test_an_answer_that_nobody_asked_for_is_no_rows_answer() -> None:
         await reader.read()
 
     config = AiohttpEngineConfig(warmup_timeout=0, tcp_connection=TcpConnectionConfig(limit=1))
-    async with serving(shifted) as server, AiohttpEngine(config) as engine:
+    async with serving(shifted) as server, AiohttpEngine(config, base_url=server.url) as engine:
         first = await engine.send(TransportRequest("GET", server.url))
         answered.set()
         await asyncio.wait_for(dirty(engine), timeout=5)
@@ -156,9 +156,10 @@ async def test_cookies_are_not_kept() -> None:
     answer = OK.replace(b"X-Tag: a", b"Set-Cookie: s=1")
     async with serving(answer) as server:
         config = AiohttpEngineConfig(warmup_timeout=0)
-        async with TransportRuntimeFactory(config).create() as engine:
+        local = server.url.replace("127.0.0.1", "localhost")
+        async with TransportRuntimeFactory(config, base_url=local).create() as engine:
             for _ in range(2):
-                await engine.send(TransportRequest("GET", server.url.replace("127.0.0.1", "localhost")))
+                await engine.send(TransportRequest("GET", local))
 
     assert server.requests == 2
     assert not any(b"cookie" in head.lower() for head in server.heads)
@@ -192,7 +193,7 @@ async def test_cancellation_goes_through() -> None:
 async def test_never_more_connections_than_the_limit() -> None:
     async with serving(OK) as server:
         config = AiohttpEngineConfig(warmup_timeout=0, tcp_connection=TcpConnectionConfig(limit=3))
-        async with TransportRuntimeFactory(config).create() as engine:
+        async with TransportRuntimeFactory(config, base_url=server.url).create() as engine:
             await asyncio.gather(*(engine.send(TransportRequest("GET", server.url)) for _ in range(50)))
 
     assert server.requests == 50
@@ -202,7 +203,7 @@ async def test_never_more_connections_than_the_limit() -> None:
 def test_running_out_of_file_descriptors_is_not_charged_to_the_peer() -> None:
     error = OSError(errno.EMFILE, "Too many open files")
 
-    response = as_response(error, "http://peer/", Progress())
+    response = as_response(error, "http://peer/", Attempt(seconds=1))
 
     assert response.error is not None
     assert (response.error.kind, response.sent) == (TransportErrorKind.LOCAL_RESOURCE, Sent.NOT_SENT)
@@ -224,7 +225,10 @@ async def test_who_waits_for_a_connection_until_the_deadline_was_not_sent() -> N
     config = AiohttpEngineConfig(
         base_timeout=0.2, warmup_timeout=0, tcp_connection=TcpConnectionConfig(limit=1)
     )
-    async with serving(silent) as server, TransportRuntimeFactory(config).create() as engine:
+    async with (
+        serving(silent) as server,
+        TransportRuntimeFactory(config, base_url=server.url).create() as engine,
+    ):
         first, second = await asyncio.gather(
             *(engine.send(TransportRequest("POST", server.url, timeout=each)) for each in (0.2, 0.1))
         )

@@ -20,19 +20,19 @@ from http_enrich_transport import (
     TransportErrorKind,
     TransportRuntimeFactory,
 )
+from http_enrich_transport._deadlines import Attempt, Phase
 from http_enrich_transport.aiohttp_engine._errors import as_response
-from http_enrich_transport.aiohttp_engine._progress import Progress
 from tests.support.chain import row, send_over_http
 from tests.support.tls import self_signed, serving_tls
 
 KEY = ConnectionKey("peer", 80, False, True, None, None, None)
 
 
-def under_way(status: int | None = None) -> Progress:
+def under_way(status: int | None = None) -> Attempt:
     """An attempt that has begun to write, after which only the exception can tell more."""
-    progress = Progress()
-    progress.writing, progress.status = True, status
-    return progress
+    attempt = Attempt(seconds=1)
+    attempt.phase, attempt.status = Phase.WRITING, status
+    return attempt
 
 
 def bare(kind: type[Exception]) -> Exception:
@@ -59,6 +59,7 @@ def classified(error: Exception, status: int | None = None) -> TransportError:
         (aiohttp.ConnectionTimeoutError, "connect_timeout"),
         (aiohttp.ClientConnectorError, "connect_error"),
         (aiohttp.ClientProxyConnectionError, "connect_error"),
+        (aiohttp.ClientHttpProxyError, "connect_error"),
         (aiohttp.InvalidURL, "invalid_request"),
         (aiohttp.InvalidUrlClientError, "invalid_request"),
         (aiohttp.InvalidUrlRedirectClientError, "invalid_request"),
@@ -100,7 +101,6 @@ def test_on_an_open_connection_the_request_may_have_arrived(error: type[Exceptio
     [
         (aiohttp.ClientPayloadError, "body_incomplete"),
         (aiohttp.ClientResponseError, "protocol"),
-        (aiohttp.ClientHttpProxyError, "protocol"),
         (aiohttp.ContentTypeError, "protocol"),
         (aiohttp.TooManyRedirects, "protocol"),
         (aiohttp.WSServerHandshakeError, "protocol"),
@@ -179,9 +179,9 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_accepted(tmp_path: P
 
 async def test_a_warm_up_says_why_the_certificate_was_not_accepted(tmp_path: Path) -> None:
     async with serving_tls(self_signed(tmp_path)) as server:
-        factory = TransportRuntimeFactory(AiohttpEngineConfig(), warmup_url=server.url)
+        factory = TransportRuntimeFactory(AiohttpEngineConfig(), base_url=server.url)
         async with factory.create() as engine:
-            report = engine.warmup
+            report = await engine.warmed_up()
 
     assert (report.warmed_up, report.connections) == (False, 0)
     assert report.error == "certificate not accepted: self-signed certificate"

@@ -99,11 +99,11 @@ def test_options_are_those_of_the_engine(block: dict[str, object], complaint: st
 
 
 def test_the_factory_travels_to_the_workers() -> None:
-    factory = TransportRuntimeFactory(AiohttpEngineConfig(base_timeout=7), warmup_url="http://api.test/")
+    factory = TransportRuntimeFactory(AiohttpEngineConfig(base_timeout=7), base_url="http://api.test/")
 
     arrived = pickle.loads(pickle.dumps(factory))
 
-    assert (arrived.config, arrived.warmup_url) == (factory.config, factory.warmup_url)
+    assert (arrived.config, arrived.base_url) == (factory.config, factory.base_url)
     assert isinstance(arrived.create(), AiohttpEngine)
 
 

@@ -94,7 +94,7 @@ async def test_cancellation_goes_through() -> None:
 async def test_a_pipeline_names_the_function() -> None:
     config = MemoryEngineConfig(handler="tests.support.chain:echo")
 
-    async with TransportRuntimeFactory(config, warmup_url="http://api.test/").create() as engine:
+    async with TransportRuntimeFactory(config, base_url="http://api.test/").create() as engine:
         response = await engine.send(GET)
 
     assert (response.status, response.body) == (200, b"GET http://api.test/a")

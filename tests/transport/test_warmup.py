@@ -16,17 +16,20 @@ from tests.support.peer import OK, closed_port, full_backlog, serving
 
 def engine(url: str, *, timeout: float = 5) -> TransportEngine:
     config = AiohttpEngineConfig(warmup_timeout=timeout, tcp_connection=TcpConnectionConfig(limit=4))
-    return TransportRuntimeFactory(config, warmup_url=url).create()
+    return TransportRuntimeFactory(config, base_url=url).create()
 
 
 async def test_opens_the_whole_pool_without_a_request() -> None:
     async with serving(OK) as server, engine(server.url) as warm:
-        assert (warm.warmup.warmed_up, warm.warmup.connections, warm.warmup.error) == (True, 4, None)
+        report = await warm.warmed_up()
+
+        assert (report.warmed_up, report.connections, report.error) == (True, 4, None)
         assert (server.connections, server.requests) == (4, 0)
 
 
 async def test_requests_use_the_warm_connections() -> None:
     async with serving(OK) as server, engine(server.url) as warm:
+        await warm.warmed_up()
         await asyncio.gather(*(warm.send(TransportRequest("GET", server.url)) for _ in range(20)))
 
         assert (server.connections, server.requests) == (4, 20)
@@ -34,11 +37,12 @@ async def test_requests_use_the_warm_connections() -> None:
 
 async def test_failure_is_recorded_and_the_engine_still_works() -> None:
     async with serving(OK) as server, engine(f"http://127.0.0.1:{closed_port()}/") as cold:
-        assert cold.warmup.error == "ClientConnectorError: ECONNREFUSED"
-        assert not cold.warmup.warmed_up
+        report = await cold.warmed_up()
+
+        assert (report.warmed_up, report.error) == (False, "ClientConnectorError: ECONNREFUSED")
         assert (await cold.send(TransportRequest("GET", server.url))).status == 200
 
 
 async def test_a_slow_peer_costs_no_more_than_the_timeout() -> None:
     async with full_backlog() as url, engine(url, timeout=0.1) as cold:
-        assert cold.warmup.error == "warm-up took longer than 0.1 s"
+        assert (await cold.warmed_up()).error == "warm-up took longer than 0.1 s"

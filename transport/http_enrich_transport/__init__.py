@@ -4,39 +4,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._config import (
-    AiohttpEngineConfig,
-    MemoryEngineConfig,
-    TcpConnectionConfig,
-    TransportConfig,
-    parse_transport,
-)
 from ._engine import TransportEngine, TransportEngineType, UnknownEngineError, WarmupReport
 from ._errors import RETRYABLE_KINDS, Sent, TransportError, TransportErrorKind
-from ._factory import TransportEngineFactory, TransportRuntimeFactory
+from ._guard import ENGINE_HEADERS
 from ._hints import did_you_mean
 from ._messages import TransportRequest, TransportResponse, header_map
 from ._redact import redact_url
+from ._registry import TransportEngineFactory, TransportRuntimeFactory, parse_transport
 from ._secret import RESOLVED, SecretText
-from ._settings import Count, Seconds, Settings, at_key
+from ._settings import Bytes, Count, Seconds, Settings, at_key
+from .config import (
+    AiohttpEngineConfig,
+    EgressConfig,
+    MemoryEngineConfig,
+    ProxyConfig,
+    PyreqwestEngineConfig,
+    TcpConnectionConfig,
+    TlsConfig,
+    TransportConfig,
+    WarmupConfig,
+)
 from .memory_engine import MemoryEngine
 
 if TYPE_CHECKING:
     from .aiohttp_engine import AiohttpEngine
 
 __all__ = [
+    "ENGINE_HEADERS",
     "RESOLVED",
     "RETRYABLE_KINDS",
     "AiohttpEngine",
     "AiohttpEngineConfig",
+    "Bytes",
     "Count",
+    "EgressConfig",
     "MemoryEngine",
     "MemoryEngineConfig",
+    "ProxyConfig",
+    "PyreqwestEngineConfig",
     "Seconds",
     "SecretText",
     "Sent",
     "Settings",
     "TcpConnectionConfig",
+    "TlsConfig",
     "TransportConfig",
     "TransportEngine",
     "TransportEngineFactory",
@@ -47,6 +58,7 @@ __all__ = [
     "TransportResponse",
     "TransportRuntimeFactory",
     "UnknownEngineError",
+    "WarmupConfig",
     "WarmupReport",
     "at_key",
     "did_you_mean",

@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from enum import StrEnum
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import msgspec
 
 from ._messages import TransportRequest, TransportResponse
+from .config import TransportConfig
 
 
 class TransportEngineType(StrEnum):
@@ -18,17 +19,21 @@ class TransportEngineType(StrEnum):
 
     AIOHTTP = "aiohttp"
     MEMORY = "memory"
+    PYREQWEST = "pyreqwest"
 
 
 class UnknownEngineError(ValueError):
-    """No engine has that name; the text lists those there are."""
+    """There is no such engine; the text says which there are, or why this one cannot be had."""
 
-    def __init__(self, name: object, known: Iterable[str]) -> None:
-        super().__init__(f"no transport engine {name!r}; there are: {', '.join(sorted(known))}")
+    def __init__(self, name: object, known: Iterable[str] = (), *, reason: str = "") -> None:
+        listed = f"there are: {', '.join(sorted(known))}, and package.module:Class for one of your own"
+        super().__init__(
+            f"no transport engine {name!r}: {reason}" if reason else f"no transport engine {name!r}; {listed}"
+        )
 
 
 class WarmupReport(msgspec.Struct, frozen=True):
-    """What the warm-up did: connections opened, milliseconds taken, why it failed."""
+    """What the warm-up has done so far: connections opened, milliseconds taken, why it failed."""
 
     warmed_up: bool = False
     connections: int = 0
@@ -42,10 +47,18 @@ class TransportEngine(ABC):
 
     An engine owns its connections from `__aenter__` to `__aexit__`. It lives on
     one event loop, is entered once per worker process, and serves many requests
-    at a time.
+    at a time. It is built as `Engine(config, base_url=…)`, with its own `Config`
+    and the address, if known, that most requests will go to.
     """
 
+    Config: ClassVar[type[TransportConfig]] = TransportConfig
+    """The model of this engine's part of a pipeline."""
+
     warmup: WarmupReport = WarmupReport()
+
+    async def warmed_up(self) -> WarmupReport:
+        """Wait until the warm-up is over; rows need not wait for it."""
+        return self.warmup
 
     @abstractmethod
     async def __aenter__(self) -> Self: ...

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import (
     BaseModel,
     BeforeValidator,
+    ByteSize,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -41,6 +42,9 @@ Seconds = Annotated[float, BeforeValidator(_to_seconds), Field(ge=0, allow_inf_n
 
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1)]
 """A whole number, one or more."""
+
+Bytes = Annotated[ByteSize, BeforeValidator(_no_bool), Field(ge=1)]
+"""A size: a number of bytes, or a text such as `512KiB`, `10MiB`."""
 
 
 class Settings(BaseModel):

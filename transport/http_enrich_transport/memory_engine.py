@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
 
-from ._config import MemoryEngineConfig
+from ._deadlines import Attempt, Deadlines, Phase
 from ._engine import TransportEngine, TransportEngineType
 from ._errors import Sent, TransportErrorKind
-from ._factory import TransportEngineFactory
+from ._guard import refuse
 from ._messages import TransportRequest, TransportResponse
+from ._registry import TransportEngineFactory
+from .config import MemoryEngineConfig, TransportConfig
 
 Answer = TransportResponse | Awaitable[TransportResponse]
 Handler = Callable[[TransportRequest], Answer]
@@ -23,12 +26,20 @@ class MemoryEngine(TransportEngine):
     """
     Answers from a function and remembers what it was asked.
 
-    The function may be plain or async. An exception in it comes back as an
-    `engine_error`, since engines do not raise.
+    The function may be plain or async. It may not be entered first. What no
+    engine sends is refused here too, and an answer has to come in time and fit
+    the limit of size. An exception in the function is an `engine_error`, since
+    engines do not raise.
     """
 
-    def __init__(self, handler: Handler | MemoryEngineConfig, *, warmup_url: str | None = None) -> None:
-        self._handler = _imported(handler.handler) if isinstance(handler, MemoryEngineConfig) else handler
+    Config = MemoryEngineConfig
+
+    def __init__(self, handler: Handler | MemoryEngineConfig, *, base_url: str | None = None) -> None:
+        self._config: TransportConfig = TransportConfig()
+        if isinstance(handler, MemoryEngineConfig):
+            self._config, handler = handler, _imported(handler.handler)
+        self._handler = handler
+        self._deadlines: Deadlines | None = None
         self.requests: list[TransportRequest] = []
 
     @classmethod
@@ -50,17 +61,39 @@ class MemoryEngine(TransportEngine):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        """Nothing to let go of."""
+        if self._deadlines is not None:
+            self._deadlines.close()
 
     async def send(self, request: TransportRequest) -> TransportResponse:
         """Hand *request* to the function."""
+        refusal = refuse(request)
+        if refusal is not None:
+            return refusal
         self.requests.append(request)
+        if self._deadlines is None:
+            self._deadlines = Deadlines()
+        attempt = self._deadlines.start(request.timeout or self._config.base_timeout)
         try:
-            answer: Any = self._handler(request)
-            response: TransportResponse = await answer if inspect.isawaitable(answer) else answer
+            return await self._answer(request, attempt)
+        except asyncio.CancelledError:
+            if attempt.was_ours():
+                return attempt.timeout()
+            raise
         except Exception as error:  # noqa: BLE001 - an engine never raises
             name = type(error).__name__
             return TransportResponse.failed(TransportErrorKind.ENGINE_ERROR, Sent.MAYBE_SENT, name)
+        finally:
+            self._deadlines.finish(attempt)
+
+    async def _answer(self, request: TransportRequest, attempt: Attempt) -> TransportResponse:
+        attempt.phase = Phase.WRITING
+        answer: Any = self._handler(request)
+        response: TransportResponse = await answer if inspect.isawaitable(answer) else answer
+        limit = self._config.max_response_bytes
+        if len(response.body) > limit:
+            kind = TransportErrorKind.BODY_TOO_LARGE
+            message = f"the body is larger than {limit} bytes"
+            return TransportResponse.failed(kind, Sent.RESPONDED, message, status=response.status)
         return response
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 
 from http_enrich_middleware import MiddlewareConfig, parse_middleware
 from http_enrich_transport import (
+    ENGINE_HEADERS,
     AiohttpEngineConfig,
     Count,
     Settings,
@@ -30,18 +31,6 @@ from ._template import Template, as_json_template
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1)]
 Options = dict[str, str | int | float | bool]
-
-_ENGINES_HEADERS = {
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "host",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-}
-"""They decide where a message ends and how it is coded (RFC 9112 §6), which is the HTTP engine's affair."""
 
 _DYNAMIC_FORMATS = {"parquet", "orc", "json", "csv", "text", "avro", "delta"}
 """Formats that replace partitions one by one; others would replace the whole table."""
@@ -102,7 +91,7 @@ def _header_name(name: str) -> str:
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
         msg = f"{name!r} is not a header name"
         raise ValueError(msg)
-    if name.lower() in _ENGINES_HEADERS:
+    if name.lower() in ENGINE_HEADERS:
         msg = f"{name!r} is written by the HTTP engine and cannot be set"
         raise ValueError(msg)
     return name

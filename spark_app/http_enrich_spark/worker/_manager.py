@@ -80,7 +80,7 @@ class WorkerResourceManager:
 
     async def _open(self) -> tuple[TransportEngine, Handler]:
         plan = self.plan
-        factory = TransportRuntimeFactory(plan.transport, warmup_url=plan.endpoint.base_url)
+        factory = TransportRuntimeFactory(plan.transport, base_url=plan.endpoint.base_url)
         engine = await factory.create().__aenter__()
         runtime = WorkerRuntime(warmup=lambda: engine.warmup)
         return engine, build_chain(with_defaults(plan.middleware), engine, runtime)

@@ -78,7 +78,10 @@ def test_a_middleware_without_a_type_is_shown_how_to_write_one(entry: str) -> No
 def test_an_unknown_engine_is_told_which_there_are() -> None:
     said = line(TEXT + "transport:\n  engine: curl\n")
 
-    assert said == "p.yaml:12:3: transport.engine: no transport engine 'curl'; there are: aiohttp, memory"
+    assert said == (
+        "p.yaml:12:3: transport.engine: no transport engine 'curl'; there are: aiohttp, memory, pyreqwest, "
+        "and package.module:Class for one of your own"
+    )
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,6 @@ def test_a_mapping_may_not_be_nested_without_end() -> None:
             {"sink.format": "jdbc", "sink.partition_by": ["a"], "sink.mode": "overwrite_partitions"},
             "mode overwrite_partitions works with avro, csv,",
         ),
-        ({"endpoint.headers": {"Accept-Encoding": "gzip"}}, "is written by the HTTP engine"),
     ],
 )
 def test_what_would_do_harm_is_refused(changes: dict[str, Any], said: str) -> None:

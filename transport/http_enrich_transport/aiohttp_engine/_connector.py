@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import socket
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
-from ._progress import Progress, current
+from http_enrich_transport._deadlines import Phase
+from http_enrich_transport.config import AiohttpEngineConfig, TcpConnectionConfig
+from http_enrich_transport.network._dns import HostResolver
+from http_enrich_transport.network._egress import EgressPolicy
+from http_enrich_transport.network._tls import ssl_context
+
+from ._attempt import current
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest, ConnectionKey
-    from aiohttp.connector import Connection
+    from aiohttp.connector import AddrInfoType, Connection
     from aiohttp.tracing import Trace
+
+_FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+
+_CLOSE_NOTIFY_SECONDS = 1.0
+"""How long a closing connection waits for the peer's goodbye over TLS; aiohttp says none by default."""
+
+
+class EgressBlockedError(OSError):
+    """The address is off limits; equal for every address, so that happy eyeballs keeps its type."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EACCES, "address off limits")
 
 
 class Connector(aiohttp.TCPConnector):
     """
-    aiohttp's pool, but it notes when it opens a connection, and gives out clean ones only.
+    aiohttp's pool, but it vets addresses, notes what it does, and gives out clean connections only.
 
-    Both methods are private in aiohttp, which is why its version is capped.
+    The two methods that begin with an underscore and override are private in
+    aiohttp, which is why its version is capped.
     """
+
+    def __init__(self, config: AiohttpEngineConfig, egress: EgressPolicy) -> None:
+        tcp = config.tcp_connection
+        super().__init__(
+            limit=tcp.limit,
+            limit_per_host=tcp.per_host,
+            family=_FAMILIES[tcp.family],
+            happy_eyeballs_delay=tcp.happy_eyeballs_delay,
+            ssl=ssl_context(config.tls),
+            resolver=_Resolver(tcp.ttl_dns_cache),
+            use_dns_cache=False,  # the resolver has one
+            socket_factory=self._vetted_socket,
+            **_keepalive(tcp),
+        )
+        self._egress = egress
+        self._connect_timeout = config.connect_timeout
+        # The parameter of that name warns that it will go away.
+        self._ssl_shutdown_timeout = _CLOSE_NOTIFY_SECONDS
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> ResponseHandler:
-        current.get(Progress()).connecting = True
+        attempt = current.get()
+        attempt.phase = Phase.CONNECTING
+        attempt.limit_phase(self._connect_timeout, self._loop.time())
+        attempt.host = (req.proxy or req.url).host or ""
+        if req.proxy and not self._egress.names(req.url.host or ""):
+            raise aiohttp.ClientConnectorError(req.connection_key, EgressBlockedError())
         return await super()._create_connection(req, traces, timeout)
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
@@ -40,3 +85,39 @@ class Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
         return None
+
+    def _vetted_socket(self, addr_info: AddrInfoType) -> socket.socket:
+        """Make the socket for an address; every connection passes here with its final one."""
+        family, kind, protocol, _, address = addr_info
+        if not self._egress.allows(str(address[0]), current.get().host):
+            raise EgressBlockedError
+        return socket.socket(family, kind, protocol)
+
+
+class _Resolver(AbstractResolver):
+    """Our resolver as aiohttp wants it."""
+
+    def __init__(self, ttl: float) -> None:
+        self._hosts = HostResolver(ttl)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Look up *host*; raises `OSError`."""
+        attempt = current.get()
+        attempt.phase = Phase.RESOLVING
+        addresses = await self._hosts.lookup(host, family)
+        attempt.phase = Phase.CONNECTING
+        return [
+            ResolveResult(hostname=host, host=each, port=port, family=family, proto=0, flags=0)
+            for each in addresses
+        ]
+
+    async def close(self) -> None:
+        """Let go of the threads."""
+        self._hosts.close()
+
+
+def _keepalive(tcp: TcpConnectionConfig) -> dict[str, Any]:
+    # aiohttp refuses to be given both.
+    return {"force_close": True} if tcp.force_close else {"keepalive_timeout": tcp.keepalive_timeout}

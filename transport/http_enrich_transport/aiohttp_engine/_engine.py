@@ -3,57 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 from yarl import URL
 
-from http_enrich_transport._config import AiohttpEngineConfig
-from http_enrich_transport._engine import TransportEngine, TransportEngineType
-from http_enrich_transport._errors import Sent, TransportErrorKind
-from http_enrich_transport._factory import TransportEngineFactory
+from http_enrich_transport._body import accept_encoding, decode, too_large
+from http_enrich_transport._deadlines import Attempt, Deadlines, Phase
+from http_enrich_transport._engine import TransportEngine, TransportEngineType, WarmupReport
+from http_enrich_transport._guard import USER_AGENT, not_entered, refuse
 from http_enrich_transport._messages import TransportRequest, TransportResponse
+from http_enrich_transport._registry import TransportEngineFactory
+from http_enrich_transport.config import AiohttpEngineConfig
+from http_enrich_transport.network._egress import EgressPolicy
 
+from ._attempt import WatchedRequest, current
 from ._connector import Connector
-from ._errors import BodyTooLargeError, as_response
-from ._progress import Progress, WatchedRequest, current
-from ._warmup import warm_up
-
-MAX_BODY_BYTES = 10 * 1024 * 1024
-"""An answer beyond this is an error: one endless body must not take the worker's memory."""
-
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+from ._errors import as_response
+from ._warmup import fill_pool
 
 
 @TransportEngineFactory.register(TransportEngineType.AIOHTTP)
 class AiohttpEngine(TransportEngine):
     """One connection pool on one event loop."""
 
-    def __init__(self, config: AiohttpEngineConfig, *, warmup_url: str | None = None) -> None:
+    Config = AiohttpEngineConfig
+
+    def __init__(self, config: AiohttpEngineConfig, *, base_url: str | None = None) -> None:
         self._config = config
-        self._warmup_url = warmup_url
+        self._base_url = base_url
         self._session: aiohttp.ClientSession | None = None
+        self._deadlines: Deadlines | None = None
+        self._warming: asyncio.Task[WarmupReport] | None = None
 
     async def __aenter__(self) -> Self:
-        limit = self._config.tcp_connection.limit
-        self._session = aiohttp.ClientSession(
-            connector=Connector(limit=limit, limit_per_host=limit),
-            request_class=WatchedRequest,
-            cookie_jar=aiohttp.DummyCookieJar(),  # row 1's cookies are none of row 2's business
-            timeout=_NO_TIMEOUT,  # one deadline of ours covers everything, see send()
-            # What is not decoded cannot be silently cut short: a truncated gzip
-            # body would come back from aiohttp as a success.
-            auto_decompress=False,
-            headers={"Accept-Encoding": "identity"},
-        )
-        # One attempt is one request on the wire. aiohttp would send idempotent
-        # requests a second time on a dropped connection, which someone pays for.
-        self._session._retry_connection = False
-        if self._warmup_url and self._config.warmup_timeout:
-            self.warmup = await warm_up(
-                self._session, self._warmup_url, connections=limit, timeout=self._config.warmup_timeout
-            )
+        self._session = _session(self._config, self._base_url)
+        self._deadlines = Deadlines()
+        if self._base_url and self._config.warmup_timeout:
+            # Beside the rows, not before them: one that comes early takes what is up by then.
+            self._warming = asyncio.create_task(fill_pool(self._session, self._config, self._base_url))
+            self._warming.add_done_callback(self._note_warmup)
         return self
 
     async def __aexit__(
@@ -62,56 +53,110 @@ class AiohttpEngine(TransportEngine):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.wait({self._warming})
+        if self._deadlines is not None:
+            self._deadlines.close()
         if self._session is not None:
             await self._session.close()
 
+    async def warmed_up(self) -> WarmupReport:
+        """Wait until the warm-up is over; rows need not wait for it."""
+        if self._warming is not None:
+            await asyncio.wait({self._warming})
+        return self.warmup
+
     async def send(self, request: TransportRequest) -> TransportResponse:
         """Put *request* on the wire once."""
-        limit = request.timeout or self._config.base_timeout
-        progress = Progress()
-        current.set(progress)
+        if self._session is None or self._deadlines is None:
+            return not_entered()
+        refusal = refuse(request)
+        if refusal is not None:
+            return refusal
+        attempt = self._deadlines.start(request.timeout or self._config.base_timeout)
+        current.set(attempt)
         try:
-            async with asyncio.timeout(limit) as deadline:
-                return await self._exchange(request, progress)
-        except Exception as error:  # noqa: BLE001 - engines never raise; cancellation is no Exception
-            if deadline.expired():
-                message = f"no complete answer within {limit:g} s"
-                return TransportResponse.failed(
-                    progress.timeout_kind, progress.sent, message, status=progress.status
-                )
-            return as_response(error, request.url, progress)
+            return await self._exchange(self._session, request, attempt)
+        except asyncio.CancelledError:
+            if attempt.was_ours():
+                return attempt.timeout()
+            raise
+        except Exception as error:  # noqa: BLE001 - engines never raise
+            if attempt.was_ours():
+                return attempt.timeout()
+            return as_response(error, request.url, attempt)
+        finally:
+            self._deadlines.finish(attempt)
 
-    async def _exchange(self, request: TransportRequest, progress: Progress) -> TransportResponse:
-        if self._session is None:
-            msg = "the engine was not entered"
-            raise RuntimeError(msg)
-        async with self._session.request(
+    async def _exchange(
+        self, session: aiohttp.ClientSession, request: TransportRequest, attempt: Attempt
+    ) -> TransportResponse:
+        async with session.request(
             request.method,
             URL(request.url, encoded=True),
             headers=request.headers,
             data=request.body,
             allow_redirects=False,
         ) as response:
-            progress.status = response.status
-            body = await _read(response)
-            encoding = response.headers.get("Content-Encoding", "identity").lower()
-            if encoding != "identity" and body:
-                message = f"the answer came as {encoding!r} though none was accepted"
-                return TransportResponse.failed(
-                    TransportErrorKind.CONTENT_ENCODING, Sent.RESPONDED, message, status=response.status
-                )
-            return TransportResponse(response.status, response.headers, body)
+            attempt.status = response.status
+            attempt.phase = Phase.READING
+            body = await _read(response, self._config.max_response_bytes)
+            headers = response.headers
+            if "Content-Encoding" in headers:
+                coding = ", ".join(headers.getall("Content-Encoding"))
+                body = decode(body, coding, self._config.max_response_bytes)
+            return TransportResponse(response.status, headers, body)
+
+    def _note_warmup(self, warming: asyncio.Task[WarmupReport]) -> None:
+        if not warming.cancelled():
+            self.warmup = warming.result()
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read the body up to the cap; `response.read()` has none."""
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read the body, which is no longer than *limit* bytes; `response.read()` knows no limit."""
     announced = 0 if response.method == "HEAD" else response.content_length or 0
-    if announced > MAX_BODY_BYTES:
-        raise BodyTooLargeError(MAX_BODY_BYTES)
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
+    if announced > limit:
+        raise too_large(limit)
+    content = response.content
+    body = await content.readany()
+    if content.at_eof():
+        return body
+    chunks, size = [body], len(body)
+    while chunk := await content.readany():
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise BodyTooLargeError(MAX_BODY_BYTES)
+        if size > limit:
+            raise too_large(limit)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _session(config: AiohttpEngineConfig, base_url: str | None) -> aiohttp.ClientSession:
+    proxy = config.proxy
+    egress = EgressPolicy(config.egress, named=(base_url, proxy.url if proxy else None))
+    session = aiohttp.ClientSession(
+        connector=Connector(config, egress),
+        request_class=WatchedRequest,
+        cookie_jar=aiohttp.DummyCookieJar(),  # row 1's cookies are none of row 2's business
+        # Deadlines end an attempt; what aiohttp adds is the silence of a peer, rounded to nothing.
+        timeout=aiohttp.ClientTimeout(sock_read=config.read_timeout, ceil_threshold=math.inf),
+        # aiohttp hands on a body that was cut short as a success, see decode().
+        auto_decompress=False,
+        headers={"Accept-Encoding": accept_encoding(), "User-Agent": USER_AGENT},
+        **_through(config),
+    )
+    # One attempt is one request on the wire. aiohttp would send idempotent
+    # requests a second time on a dropped connection, which someone pays for.
+    session._retry_connection = False
+    return session
+
+
+def _through(config: AiohttpEngineConfig) -> dict[str, Any]:
+    """Return the session's arguments for its proxy."""
+    proxy = config.proxy
+    if proxy is None:
+        return {}
+    if proxy.username is None or proxy.password is None:
+        return {"proxy": proxy.url}
+    login = aiohttp.BasicAuth(proxy.username.get_secret_value(), proxy.password.get_secret_value())
+    return {"proxy": proxy.url, "proxy_auth": login}

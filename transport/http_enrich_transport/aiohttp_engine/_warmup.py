@@ -1,61 +1,58 @@
-"""Opens connections before the first row needs them."""
+"""Fills aiohttp's pool ahead of the first row."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Sequence
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest
-from aiohttp.connector import Connection
 from yarl import URL
 
+from http_enrich_transport._deadlines import Attempt
 from http_enrich_transport._engine import WarmupReport
+from http_enrich_transport.config import AiohttpEngineConfig
+from http_enrich_transport.network._warmup import warm_up, warmup_address
 
+from ._attempt import current
 from ._errors import describe
 
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
-
-async def warm_up(
-    session: aiohttp.ClientSession, url: str, *, connections: int, timeout: float
+async def fill_pool(
+    session: aiohttp.ClientSession, config: AiohttpEngineConfig, base_url: str
 ) -> WarmupReport:
-    """
-    Fill the pool of *session* with up to *connections* idle connections to *url*.
+    """Open as many connections to *base_url* as the pool may hold to one host."""
+    url = URL(warmup_address(base_url, config.warmup.path), encoded=True)
 
-    No request is sent, so nothing is charged. Takes at most *timeout* seconds,
-    raises nothing: a failure stands in the report and the run goes on cold.
-    """
-    started = time.monotonic()
-    # All are held until the last is up: a connection given back early would be
-    # handed out again and the pool would hold one instead of many.
-    attempts = [asyncio.ensure_future(_connect(session, url)) for _ in range(connections)]
-    _done, late = await asyncio.wait(attempts, timeout=timeout)
-    for attempt in late:
-        attempt.cancel()
-    results = await asyncio.gather(*attempts, return_exceptions=True)
-    opened = [result for result in results if isinstance(result, Connection)]
-    for connection in opened:
-        connection.release()
-    return WarmupReport(
-        warmed_up=len(opened) == connections,
-        connections=len(opened),
-        elapsed_ms=(time.monotonic() - started) * 1000,
-        error=_first_error(results, timeout),
+    async def open_one() -> str | None:
+        loop = asyncio.get_running_loop()
+        current.set(Attempt(config.warmup_timeout, loop.time()))
+        try:
+            if config.warmup.method is None:
+                await _connect(session, url)
+            else:
+                await _ask(session, config.warmup.method, url)
+        except Exception as error:  # noqa: BLE001 - a run without warm-up is a slower run, no failed one
+            return describe(error)
+        return None
+
+    return await warm_up(open_one, connections=config.tcp_connection.per_host, timeout=config.warmup_timeout)
+
+
+async def _connect(session: aiohttp.ClientSession, url: URL) -> None:
+    """Open a connection and leave it in the pool; no request is sent, so nothing is charged."""
+    request = ClientRequest(
+        "GET",
+        url,
+        loop=asyncio.get_running_loop(),
+        session=session,
+        proxy=URL(session._default_proxy) if session._default_proxy else None,
+        proxy_auth=session._default_proxy_auth,
     )
-
-
-async def _connect(session: aiohttp.ClientSession, url: str) -> Connection:
-    request = ClientRequest("GET", URL(url), loop=asyncio.get_running_loop(), session=session)
     assert session.connector is not None  # noqa: S101 - set since the session was built
-    return await session.connector.connect(request, traces=[], timeout=_NO_TIMEOUT)
+    connection = await session.connector.connect(request, traces=[], timeout=session.timeout)
+    connection.release()
 
 
-def _first_error(results: Sequence[object], timeout: float) -> str | None:
-    for result in results:
-        if isinstance(result, Exception):
-            return describe(result)
-        if isinstance(result, asyncio.CancelledError):
-            return f"warm-up took longer than {timeout:g} s"
-    return None
+async def _ask(session: aiohttp.ClientSession, method: str, url: URL) -> None:
+    async with session.request(method, url, allow_redirects=False) as response:
+        await response.content.readany()

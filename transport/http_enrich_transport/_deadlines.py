@@ -1,0 +1,116 @@
+"""Ends what takes too long, with one timer for all requests of a loop."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import IntEnum
+from typing import Any
+
+from ._errors import Sent, TransportErrorKind
+from ._messages import TransportResponse
+
+TICK_SECONDS = 0.05
+"""How late a deadline may fire; a timer for each request would cost a tenth of its CPU."""
+
+
+class Phase(IntEnum):
+    """How far a request has got."""
+
+    WAITING = 0
+    RESOLVING = 1
+    CONNECTING = 2
+    WRITING = 3
+    READING = 4
+
+
+_TIMEOUT_KINDS = {
+    Phase.RESOLVING: TransportErrorKind.DNS_TIMEOUT,
+    Phase.CONNECTING: TransportErrorKind.CONNECT_TIMEOUT,
+}
+
+
+class Attempt:
+    """
+    One request under way on a task.
+
+    `ends_at` and `due` are times of the loop's clock, in seconds: the end of
+    the whole attempt and that of its present phase, whichever comes first.
+    """
+
+    __slots__ = ("_cancelling", "due", "ends_at", "expired", "host", "phase", "started", "status", "task")
+
+    def __init__(self, seconds: float, now: float = 0.0, task: asyncio.Task[Any] | None = None) -> None:
+        self.task = task
+        self._cancelling = task.cancelling() if task else 0
+        self.started = now
+        self.ends_at = self.due = now + seconds
+        self.phase = Phase.WAITING
+        self.status: int | None = None
+        self.host = ""
+        self.expired = False
+
+    @property
+    def sent(self) -> Sent:
+        """How far the request got, on the safe side."""
+        if self.status is not None:
+            return Sent.RESPONDED
+        return Sent.MAYBE_SENT if self.phase >= Phase.WRITING else Sent.NOT_SENT
+
+    def limit_phase(self, seconds: float, now: float) -> None:
+        """Let the present phase last no more than *seconds*."""
+        self.due = min(self.ends_at, now + seconds)
+
+    def expire(self) -> None:
+        """Interrupt the task."""
+        if self.task is not None:
+            self.expired = True
+            self.task.cancel()
+
+    def was_ours(self) -> bool:
+        """Say whether the task was interrupted by its deadline and nothing else; asked once."""
+        if not self.expired or self.task is None:
+            return False
+        self.expired = False
+        return self.task.uncancel() <= self._cancelling
+
+    def timeout(self) -> TransportResponse:
+        """Return the answer for an attempt whose time was up."""
+        kind = _TIMEOUT_KINDS.get(self.phase, TransportErrorKind.TOTAL_TIMEOUT)
+        message = f"no complete answer within {self.due - self.started:.3g} s"
+        return TransportResponse.failed(kind, self.sent, message, status=self.status)
+
+
+class Deadlines:
+    """The attempts under way on one event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._attempts: set[Attempt] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self, seconds: float) -> Attempt:
+        """Begin an attempt of the current task that may take *seconds*."""
+        attempt = Attempt(seconds, self._loop.time(), asyncio.current_task())
+        self._attempts.add(attempt)
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK_SECONDS, self._sweep)
+        return attempt
+
+    def finish(self, attempt: Attempt) -> None:
+        """Take *attempt* off the list; it is not interrupted any more."""
+        self._attempts.discard(attempt)
+        if attempt.expired:
+            attempt.was_ours()  # the answer came all the same, so the task goes on uninterrupted
+
+    def close(self) -> None:
+        """Stop looking."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for attempt in [each for each in self._attempts if each.due <= now]:
+            self._attempts.discard(attempt)
+            attempt.expire()
+        self._timer = self._loop.call_later(TICK_SECONDS, self._sweep) if self._attempts else None

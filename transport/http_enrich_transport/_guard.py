@@ -1,0 +1,68 @@
+"""What no engine puts on the wire, whatever the library below it would accept."""
+
+from __future__ import annotations
+
+import re
+
+from ._errors import Sent, TransportErrorKind
+from ._messages import TransportRequest, TransportResponse
+
+USER_AGENT = "http-enrich"
+"""Sent unless the request brings its own."""
+
+ENGINE_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""
+They say where a message ends, whom it is for, or belong to one connection (RFC 9110 §7.6.1, RFC 9112 §6).
+
+Out of a row's value they would let one request pass for two.
+"""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_URL = re.compile(r"https?://[!-~]+")
+
+
+def refuse(request: TransportRequest) -> TransportResponse | None:
+    """Return the answer to a *request* that must not be sent, or None if it may."""
+    complaint = _complaint(request)
+    if complaint is None:
+        return None
+    return TransportResponse.failed(TransportErrorKind.INVALID_REQUEST, Sent.NOT_SENT, complaint)
+
+
+def _complaint(request: TransportRequest) -> str | None:
+    # No value is quoted: it may be a secret, or a row's.
+    if not _URL.fullmatch(request.url):
+        return "the address is no complete, percent-encoded http or https URL"
+    if not _TOKEN.fullmatch(request.method):
+        return "the method is no HTTP token"
+    for name, value in request.headers.items():
+        if not _TOKEN.fullmatch(name):
+            return "a header's name is no HTTP token"
+        if name.lower() in ENGINE_HEADERS:
+            return f"the header {name!r} is the engine's own and cannot be set"
+        if not isinstance(value, str) or _CONTROL.search(value):
+            return f"the value of the header {name!r} has control characters, or is no text"
+    return None
+
+
+def not_entered() -> TransportResponse:
+    """Return the answer of an engine that nobody has entered."""
+    return TransportResponse.failed(
+        TransportErrorKind.ENGINE_ERROR, Sent.NOT_SENT, "the engine was not entered"
+    )
