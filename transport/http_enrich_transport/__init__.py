@@ -8,6 +8,7 @@ from ._engine import TransportEngine, TransportEngineType, UnknownEngineError, W
 from ._errors import RETRYABLE_KINDS, Sent, TransportError, TransportErrorKind
 from ._guard import ENGINE_HEADERS
 from ._hints import did_you_mean
+from ._loop import new_event_loop
 from ._messages import TransportRequest, TransportResponse, header_map
 from ._redact import redact_url
 from ._registry import TransportEngineFactory, TransportRuntimeFactory, parse_transport
@@ -63,6 +64,7 @@ __all__ = [
     "at_key",
     "did_you_mean",
     "header_map",
+    "new_event_loop",
     "parse_transport",
     "redact_url",
 ]

@@ -34,7 +34,9 @@ Out of a row's value they would let one request pass for two.
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_URL = re.compile(r"https?://[!-~]+")
+# RFC 3986 §2; what is not in it, a library would encode, each in its own way.
+_URL = re.compile(r"https?://[\w.~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
+_DOTS = re.compile(r"/(\.|%2e){1,2}(/|\?|$)", re.IGNORECASE)
 
 
 def refuse(request: TransportRequest) -> TransportResponse | None:
@@ -49,6 +51,8 @@ def _complaint(request: TransportRequest) -> str | None:
     # No value is quoted: it may be a secret, or a row's.
     if not _URL.fullmatch(request.url):
         return "the address is no complete, percent-encoded http or https URL"
+    if _DOTS.search(request.url.partition("?")[0]):
+        return "the path has a segment '.' or '..', which would lead to another one"
     if not _TOKEN.fullmatch(request.method):
         return "the method is no HTTP token"
     for name, value in request.headers.items():

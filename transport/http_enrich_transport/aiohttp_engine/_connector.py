@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from http_enrich_transport._deadlines import Phase
 from http_enrich_transport.config import AiohttpEngineConfig, TcpConnectionConfig
 from http_enrich_transport.network._dns import HostResolver
-from http_enrich_transport.network._egress import EgressPolicy
+from http_enrich_transport.network._egress import EgressBlockedError, EgressPolicy
 from http_enrich_transport.network._tls import ssl_context
 
 from ._attempt import current
@@ -27,13 +26,6 @@ _FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_
 
 _CLOSE_NOTIFY_SECONDS = 1.0
 """How long a closing connection waits for the peer's goodbye over TLS; aiohttp says none by default."""
-
-
-class EgressBlockedError(OSError):
-    """The address is off limits; equal for every address, so that happy eyeballs keeps its type."""
-
-    def __init__(self) -> None:
-        super().__init__(errno.EACCES, "address off limits")
 
 
 class Connector(aiohttp.TCPConnector):

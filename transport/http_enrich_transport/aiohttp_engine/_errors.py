@@ -14,8 +14,7 @@ from http_enrich_transport._deadlines import Attempt
 from http_enrich_transport._errors import Sent, TransportErrorKind
 from http_enrich_transport._messages import TransportResponse
 from http_enrich_transport._redact import redact_url
-
-from ._connector import EgressBlockedError
+from http_enrich_transport.network._egress import EgressBlockedError
 
 Kind = TransportErrorKind
 
@@ -151,9 +150,7 @@ def describe(error: BaseException) -> str:
     if isinstance(cause, ssl.SSLError):
         return f"{type(error).__name__}: {getattr(cause, 'reason', None) or 'TLS failed'}"
     if isinstance(cause, EgressBlockedError):
-        return (
-            "the address is private, link-local or otherwise off limits; transport.egress.allow can list it"
-        )
+        return str(cause.strerror)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {getattr(error, 'status', 'no')} to CONNECT"
     if isinstance(cause, OSError) and cause.errno and cause.errno > 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -30,6 +32,14 @@ _NEVER = [
 
 # IPv6 addresses that stand for an IPv4 address, in their last four bytes.
 _NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("::/96"))
+
+
+class EgressBlockedError(OSError):
+    """The address is off limits; equal for every address, so that happy eyeballs keeps its type."""
+
+    def __init__(self) -> None:
+        remedy = "the address is private or otherwise off limits; transport.egress.allow can list it"
+        super().__init__(errno.EACCES, remedy)
 
 
 class EgressPolicy:
@@ -63,6 +73,16 @@ class EgressPolicy:
 def host_of(url: str) -> str:
     """Return the host of *url* as engines see it: lower case, no brackets."""
     return urlsplit(url).hostname or ""
+
+
+@lru_cache(4096)
+def is_address(host: str) -> bool:
+    """Say whether *host* is an IP address, in the one way to write it."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _is_network(value: str) -> bool:
