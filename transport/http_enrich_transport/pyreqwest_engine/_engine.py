@@ -171,11 +171,12 @@ def _text(received: HeaderMap, name: str) -> str:
 
 async def _read(response: Response, headers: CIMultiDict[str], method: str, limit: int) -> bytes:
     """Read the body piece by piece; at once, pyreqwest would set aside what the peer announces."""
-    announced = headers.get("Content-Length", "")
-    if method != "HEAD" and announced.isdigit() and int(announced) > limit:
+    length = headers.get("Content-Length", "")
+    announced = int(length) if length.isdecimal() and method != "HEAD" else None
+    if announced is not None and announced > limit:
         raise too_large(limit)
-    pieces, size = [], 0
-    while (piece := await response.body_reader.read_chunk()) is not None:
+    reader, pieces, size = response.body_reader, [], 0
+    while size != announced and (piece := await reader.read_chunk()) is not None:
         size += len(piece)
         if size > limit:
             raise too_large(limit)
