@@ -32,10 +32,13 @@ They say where a message ends, whom it is for, or belong to one connection (RFC 
 Out of a row's value they would let one request pass for two.
 """
 
+_MAX_PORT = 65535
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 3986 §2; what is not in it, a library would encode, each in its own way.
-_URL = re.compile(r"https?://[\w.~:/?\[\]@!$&'()*+,;=%-]+", re.ASCII)
+_URL = re.compile(
+    r"https?://(?:[\w.~-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?(?:[/?][\w.~:/?\[\]@!$&'()*+,;=%-]*)?", re.ASCII
+)
 _DOTS = re.compile(r"/(\.|%2e){1,2}(/|\?|$)", re.IGNORECASE)
 
 
@@ -49,7 +52,8 @@ def refuse(request: TransportRequest) -> TransportResponse | None:
 
 def _complaint(request: TransportRequest) -> str | None:
     # No value is quoted: it may be a secret, or a row's.
-    if not _URL.fullmatch(request.url):
+    address = _URL.fullmatch(request.url)
+    if address is None or int(address[1] or 0) > _MAX_PORT:
         return "the address is no complete, percent-encoded http or https URL"
     if _DOTS.search(request.url.partition("?")[0]):
         return "the path has a segment '.' or '..', which would lead to another one"

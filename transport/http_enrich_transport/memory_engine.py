@@ -34,10 +34,16 @@ class MemoryEngine(TransportEngine):
 
     Config = MemoryEngineConfig
 
-    def __init__(self, handler: Handler | MemoryEngineConfig, *, base_url: str | None = None) -> None:
-        self._config: TransportConfig = TransportConfig()
+    def __init__(
+        self,
+        handler: Handler | MemoryEngineConfig,
+        *,
+        config: TransportConfig | None = None,
+        base_url: str | None = None,
+    ) -> None:
         if isinstance(handler, MemoryEngineConfig):
-            self._config, handler = handler, _imported(handler.handler)
+            config, handler = handler, _imported(handler.handler)
+        self._config = config or TransportConfig()
         self._handler = handler
         self._deadlines: Deadlines | None = None
         self.requests: list[TransportRequest] = []
