@@ -1,6 +1,6 @@
 # Every target but help and clean first makes sure that .venv and Java are there.
 # ARGS is passed on, for example: make test ARGS="-k retry"
-.PHONY: help setup demo test lint airflow build clean
+.PHONY: help setup demo test lint airflow bench build clean
 .DEFAULT_GOAL := help
 
 # Spark's tools are looked up on PATH.
@@ -28,6 +28,10 @@ lint: setup  ## Check formatting, style, types and import directions
 
 airflow: setup  ## Airflow with the example DAGs and the local API, until Ctrl-C
 	@$(RUN) .venv/bin/python -m http_enrich_demo airflow $(ARGS)
+
+bench: setup  ## Measure the transport: CPU per request, warm-up
+	@.venv/bin/python -m benchmarks.transport $(ARGS)
+	@.venv/bin/python -m benchmarks.warmup
 
 build: setup  ## Build the wheel and the sdist into dist/
 	@$(RUN) hatchling build -d dist

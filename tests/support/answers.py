@@ -9,21 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from http_enrich_transport import (
-    AiohttpEngineConfig,
     MemoryEngine,
     MemoryEngineConfig,
-    PyreqwestEngineConfig,
-    TransportConfig,
     TransportEngine,
     TransportRequest,
     TransportResponse,
     TransportRuntimeFactory,
     header_map,
+    parse_transport,
 )
 
 ENGINES = ("aiohttp", "memory", "pyreqwest")
-
-_CONFIGS: dict[str, Any] = {"aiohttp": AiohttpEngineConfig, "pyreqwest": PyreqwestEngineConfig}
 
 
 @dataclass
@@ -86,7 +82,7 @@ async def _network(name: str, answer: Answer, options: dict[str, Any]) -> AsyncI
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    config: TransportConfig = _CONFIGS[name](**options)
+    config = parse_transport({"engine": name, **options})
     try:
         async with TransportRuntimeFactory(config, base_url=url).create() as engine:
             yield Peer(engine, url, seen, arrived)

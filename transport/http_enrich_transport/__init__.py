@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._engine import TransportEngine, TransportEngineType, UnknownEngineError, WarmupReport
 from ._errors import RETRYABLE_KINDS, Sent, TransportError, TransportErrorKind
-from ._guard import ENGINE_HEADERS
+from ._guard import ENGINE_HEADERS, refuse
 from ._hints import did_you_mean
 from ._loop import new_event_loop
 from ._messages import TransportRequest, TransportResponse, header_map
@@ -67,6 +67,7 @@ __all__ = [
     "new_event_loop",
     "parse_transport",
     "redact_url",
+    "refuse",
 ]
 
 

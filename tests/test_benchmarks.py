@@ -1,0 +1,32 @@
+"""The benchmarks run; what they measure is for people to judge."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(name: str, *arguments: str) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    rows: list[dict[str, Any]] = json.loads(done.stdout)["rows"]
+    return rows
+
+
+def test_cpu_per_request_is_compared_with_bare_aiohttp() -> None:
+    rows = run("transport", "--rounds", "1", "--rows", "50")
+
+    assert [each["contender"] for each in rows] == ["bare aiohttp", "AiohttpEngine", "PyreqwestEngine"] * 2
+    assert [each["ratio"] for each in rows if each["contender"] == "bare aiohttp"] == [1.0, 1.0]
+
+
+def test_first_requests_are_timed_cold_and_warm() -> None:
+    rows = run("warmup", "--rounds", "1")
+
+    assert [each["engine"] for each in rows] == ["aiohttp", "pyreqwest"]
+    assert all(each["cold_p50"] > 0 and each["warm_p50"] > 0 for each in rows)
