@@ -74,7 +74,7 @@ def test_what_travels_to_the_workers_finds_it_there() -> None:
         ("nowhere:Engine", "No module named 'nowhere'; it has to be installed here and on the executors"),
         ("acme_http:Engine", "has no attribute 'Engine'"),
         ("acme_http:HttpxConfig", "it is no TransportEngine"),
-        ("acme_http:failure", "it is no TransportEngine"),
+        ("acme_http:refuse", "it is no TransportEngine"),
         (":", "it has to be installed here"),
         ("acme", "there are: aiohttp, httpx, memory, pyreqwest"),
     ],
