@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -35,16 +37,84 @@ class Server:
         finally:
             writer.close()
 
+    async def greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Act as soon as somebody connects, whatever they say."""
+        self.connections += 1
+        assert not isinstance(self.answer, bytes)
+        try:
+            await self.answer(reader, writer)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
 
 @asynccontextmanager
-async def serving(answer: bytes | Peer) -> AsyncIterator[Server]:
+async def serving(
+    answer: bytes | Peer, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Server]:
     server = Server(answer)
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(server.serve, host, 0, ssl=tls)
+    port = listener.sockets[0].getsockname()[1]
+    server.url = f"{'https' if tls else 'http'}://{host}:{port}"
     try:
         yield server
     finally:
         listener.close()
+
+
+@asynccontextmanager
+async def greeting(peer: Peer) -> AsyncIterator[Server]:
+    """A peer that does not wait for a request; its address is for HTTPS."""
+    server = Server(peer)
+    listener = await asyncio.start_server(server.greet, "127.0.0.1", 0)
+    server.url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    try:
+        yield server
+    finally:
+        listener.close()
+
+
+async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say no more."""
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Keep the connection open and say nothing."""
+    await reader.read()
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """End the connection with a RST."""
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def sending(*parts: bytes, then: Peer = hang_up) -> Peer:
+    """Return a peer that sends each of *parts* by itself and ends with *then*."""
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.01)  # a segment of its own
+        await then(reader, writer)
+
+    return send
+
+
+def repeating(head: bytes, part: bytes, *, pause: float = 0, times: int = 100_000) -> Peer:
+    """Return a peer that sends *head*, and then *part* until nobody listens any more."""
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        for _ in range(times):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return send
 
 
 def closed_port() -> int:
