@@ -115,8 +115,8 @@ class AiohttpEngine(TransportEngine):
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Read the body, which is no longer than *limit* bytes; `response.read()` knows no limit."""
-    announced = 0 if response.method == "HEAD" else response.content_length or 0
-    if announced > limit:
+    bodiless = response.method == "HEAD" or response.status in (204, 304)
+    if not bodiless and (response.content_length or 0) > limit:
         raise too_large(limit)
     content = response.content
     body = await content.readany()

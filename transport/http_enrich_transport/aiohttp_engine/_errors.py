@@ -101,7 +101,7 @@ def _classify(error: Exception) -> tuple[Kind, Sent]:
         # While writing, some of the request may have left already.
         connecting = isinstance(error, aiohttp.ClientConnectorError)
         return kind, Sent.NOT_SENT if connecting else Sent.MAYBE_SENT
-    if isinstance(error.__cause__, LineTooLong):
+    if error.__cause__ is not None and isinstance(error.__cause__.__cause__, LineTooLong):
         return Kind.HEADER_TOO_LARGE, Sent.RESPONDED
     for known, kind, sent in _BY_TYPE:
         if isinstance(error, known):
