@@ -8,6 +8,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Tag: a\r\n\r\nhi"
@@ -20,9 +21,16 @@ class Server:
         self.answer, self.connections, self.requests = answer, 0, 0
         self.heads: list[bytes] = []
         self.url = ""
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def close(self) -> None:
+        """End every connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
+        self._connected()
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 self.requests += 1
@@ -32,21 +40,28 @@ class Server:
                     break
                 writer.write(self.answer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()
 
     async def greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Act as soon as somebody connects, whatever they say."""
-        self.connections += 1
+        self._connected()
         assert not isinstance(self.answer, bytes)
         try:
             await self.answer(reader, writer)
-        except ConnectionError:
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()
+
+    def _connected(self) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 @asynccontextmanager
@@ -61,6 +76,7 @@ async def serving(
         yield server
     finally:
         listener.close()
+        await server.close()
 
 
 @asynccontextmanager
@@ -73,6 +89,7 @@ async def greeting(peer: Peer) -> AsyncIterator[Server]:
         yield server
     finally:
         listener.close()
+        await server.close()
 
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
