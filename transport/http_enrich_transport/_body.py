@@ -16,6 +16,11 @@ from typing import Any
 from ._errors import TransportErrorKind
 
 _PIECE = 256 * 1024
+"""The most that a decoder gives at a time."""
+
+_PART = 64 * 1024
+"""The most that it is given; it copies what it does not use."""
+
 _ZSTD_WINDOW_LOG = 23
 """8 MiB, the most that a peer may ask for over HTTP (RFC 9659 §3)."""
 
@@ -78,27 +83,34 @@ def _cut_short() -> BodyError:
 
 def _gzip(body: bytes) -> Iterator[bytes]:
     # Members may follow one another, and zeros may pad the last one (RFC 1952 §2.2).
-    while body := body.lstrip(b"\0"):
-        body = yield from _inflate(body, zlib.MAX_WBITS | 16)
+    rest, members = memoryview(body), _Members(body)
+    while rest:
+        members.count()
+        rest = yield from _inflate(rest, zlib.MAX_WBITS | 16)
+        if rest and not rest[0]:
+            if bytes(rest).strip(b"\0"):
+                raise zlib.error
+            return
 
 
 def _deflate(body: bytes) -> Iterator[bytes]:
     # Some servers leave out the zlib header that RFC 9110 §8.4.1.2 asks for.
     wrapped = body[0] & 15 == 8 and int.from_bytes(body[:2]) % 31 == 0
-    if (yield from _inflate(body, zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)):
+    if (yield from _inflate(memoryview(body), zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)):
         raise zlib.error
 
 
-def _inflate(body: bytes, window: int) -> Generator[bytes, None, bytes]:
+def _inflate(body: memoryview, window: int) -> Generator[bytes, None, memoryview]:
     """Yield what one stream at the start of *body* holds; return what follows it."""
     decoder = zlib.decompressobj(window)
     while not decoder.eof:
-        piece = decoder.decompress(body, _PIECE)
-        body = decoder.unconsumed_tail
+        part = body[:_PART]
+        piece = decoder.decompress(part, _PIECE)
+        body = body[len(part) - len(decoder.unconsumed_tail or decoder.unused_data) :]
         if not piece and not body and not decoder.eof:
             raise _cut_short()
         yield piece
-    return decoder.unused_data
+    return body
 
 
 def _brotli(body: bytes) -> Iterator[bytes]:
@@ -114,15 +126,31 @@ def _brotli(body: bytes) -> Iterator[bytes]:
 def _zstd(body: bytes) -> Iterator[bytes]:
     zstd: Any = import_module("backports.zstd")
     options = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
-    while body:  # frames may follow one another (RFC 8878 §3)
+    rest, members = memoryview(body), _Members(body)
+    while rest:  # frames may follow one another (RFC 8878 §3)
+        members.count()
         decoder = zstd.ZstdDecompressor(options=options)
+        read = 0
         while not decoder.eof:
-            piece = decoder.decompress(body, _PIECE)
-            body = b""
-            if not piece and decoder.needs_input:
+            part = rest[read : read + _PART] if decoder.needs_input else b""
+            read += len(part)
+            if decoder.needs_input and not part:
                 raise _cut_short()
-            yield piece
-        body = decoder.unused_data
+            yield decoder.decompress(part, _PIECE)
+        rest = rest[read - len(decoder.unused_data) :]
+
+
+class _Members:
+    """Counts the streams that make up *body*: empty ones cost time, but nothing of the limit of size."""
+
+    def __init__(self, body: bytes) -> None:
+        self._left = 1000 + len(body) // 1024
+
+    def count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            message = "the body is coded in too many pieces"
+            raise BodyError(TransportErrorKind.CONTENT_ENCODING, message)
 
 
 class _Decoder:

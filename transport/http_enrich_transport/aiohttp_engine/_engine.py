@@ -120,6 +120,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
         raise too_large(limit)
     content = response.content
     body = await content.readany()
+    if len(body) > limit:
+        raise too_large(limit)
     if content.at_eof():
         return body
     chunks, size = [body], len(body)
