@@ -1,12 +1,14 @@
-"""Connections that fail: rows N1 to N16 of the fault matrix."""
+"""Connections that fail: rows N1 to N16, and N19, of the fault matrix."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
 from http_enrich_transport import TransportRequest
+from tests.support.children import in_child
 from tests.support.faults import Outcome, attempt, engine_for, outcome
 from tests.support.names import NXDOMAIN, resolving
 from tests.support.peer import (
@@ -203,3 +205,14 @@ async def test_a_peer_that_closes_after_every_answer() -> None:
 
     assert {outcome(each) for each in answers} == {(None, "responded", 200)}
     assert (server.connections, server.requests) == (100, 100)
+
+
+async def test_running_out_of_file_descriptors_is_our_own_fault() -> None:
+    """N19: and it passes."""
+    async with serving(OK) as server:
+        short, afterwards = await in_child("descriptors", server.url)
+
+    found = Counter(map(tuple, short))
+    assert set(found) == {("local_resource", "not_sent", None), (None, "responded", 200)}
+    assert found["local_resource", "not_sent", None] >= 10
+    assert afterwards == [None, "responded", 200]
