@@ -38,6 +38,11 @@ def too_large(limit: int) -> BodyError:
     return BodyError(TransportErrorKind.BODY_TOO_LARGE, f"the body is larger than {limit} bytes")
 
 
+def is_bodiless(method: str, status: int) -> bool:
+    """Say whether the answer has no body, whatever length it announces (RFC 9110 §6.4.1)."""
+    return method == "HEAD" or status in (204, 304)
+
+
 def accept_encoding() -> str:
     """Return what to ask peers for: the codings that can be undone on this machine."""
     return ", ".join(name for name in _DECODERS if _DECODERS[name].installed)

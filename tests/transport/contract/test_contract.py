@@ -99,6 +99,14 @@ async def test_a_head_has_no_body_whatever_it_announces(name: str) -> None:
     assert (response.status, response.body, response.error) == (200, b"", None)
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_without_a_body_may_announce_one(name: str, status: int) -> None:
+    async with peer(name, Answer(status, {"Content-Length": "1000"}, b""), max_response_bytes=10) as made:
+        response = await made.engine.send(get(made))
+
+    assert (response.status, response.body, response.error) == (status, b"", None)
+
+
 async def test_a_body_of_exactly_the_limit_fits(name: str) -> None:
     async with peer(name, Answer(body=b"x" * 1000), max_response_bytes=1000) as made:
         response = await made.engine.send(get(made))

@@ -10,7 +10,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from http_enrich_transport._body import accept_encoding, decode, too_large
+from http_enrich_transport._body import accept_encoding, decode, is_bodiless, too_large
 from http_enrich_transport._deadlines import Attempt, Deadlines, Phase
 from http_enrich_transport._engine import TransportEngine, TransportEngineType, WarmupReport
 from http_enrich_transport._guard import USER_AGENT, not_entered, refuse
@@ -115,8 +115,8 @@ class AiohttpEngine(TransportEngine):
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Read the body, which is no longer than *limit* bytes; `response.read()` knows no limit."""
-    bodiless = response.method == "HEAD" or response.status in (204, 304)
-    if not bodiless and (response.content_length or 0) > limit:
+    announced = response.content_length or 0
+    if announced > limit and not is_bodiless(response.method, response.status):
         raise too_large(limit)
     content = response.content
     body = await content.readany()

@@ -13,7 +13,7 @@ from pyreqwest.http import HeaderMap
 from pyreqwest.request import RequestBuilder
 from pyreqwest.response import Response
 
-from http_enrich_transport._body import decode, too_large
+from http_enrich_transport._body import decode, is_bodiless, too_large
 from http_enrich_transport._deadlines import Attempt, Deadlines, Phase
 from http_enrich_transport._engine import TransportEngine, TransportEngineType, WarmupReport
 from http_enrich_transport._guard import not_entered, refuse
@@ -117,7 +117,8 @@ class PyreqwestEngine(TransportEngine):
             attempt.status = response.status
             attempt.phase = Phase.READING
             headers = _headers(response.headers)
-            body = await _read(response, headers, request.method, self._config.max_response_bytes)
+            announced = _announced(response.status, headers, request.method)
+            body = await _read(response, announced, self._config.max_response_bytes)
             if "Content-Encoding" in headers:
                 coding = ", ".join(headers.getall("Content-Encoding"))
                 body = decode(body, coding, self._config.max_response_bytes)
@@ -158,21 +159,28 @@ def _builder(client: Client, request: TransportRequest) -> RequestBuilder:
 def _headers(received: HeaderMap) -> CIMultiDict[str]:
     try:
         return CIMultiDict(received.items())
-    except ValueError:  # one of them is not UTF-8; the others are still of use
-        return CIMultiDict([(name, _text(received, name)) for name in dict.fromkeys(received)])
+    except ValueError:  # one of them is not ASCII; the others are still of use
+        names = dict.fromkeys(received)
+        return CIMultiDict([(name, value) for name in names for value in _values(received, name)])
 
 
-def _text(received: HeaderMap, name: str) -> str:
+def _values(received: HeaderMap, name: str) -> list[str]:
     try:
-        return received[name]
+        return received.getall(name)
     except ValueError:
-        return ""
+        return [""]
 
 
-async def _read(response: Response, headers: CIMultiDict[str], method: str, limit: int) -> bytes:
-    """Read the body piece by piece; at once, pyreqwest would set aside what the peer announces."""
+def _announced(status: int, headers: CIMultiDict[str], method: str) -> int | None:
+    """Return how long the body is going to be, if that can be known (RFC 9112 §6.3)."""
+    if is_bodiless(method, status) or "Transfer-Encoding" in headers:
+        return None
     length = headers.get("Content-Length", "")
-    announced = int(length) if length.isdecimal() and method != "HEAD" else None
+    return int(length) if length.isdecimal() else None
+
+
+async def _read(response: Response, announced: int | None, limit: int) -> bytes:
+    """Read the body piece by piece; at once, pyreqwest would set aside what the peer announces."""
     if announced is not None and announced > limit:
         raise too_large(limit)
     reader, pieces, size = response.body_reader, [], 0
