@@ -21,7 +21,7 @@ from http_enrich_transport.network._gate import LookupFailedError
 
 Kind = TransportErrorKind
 
-# Most specific class first.
+# Most specific class first; timeouts are told apart by the clock.
 _BY_TYPE: list[tuple[type[Exception], Kind, Sent]] = [
     (exceptions.BodyDecodeError, Kind.BODY_INCOMPLETE, Sent.RESPONDED),
     (exceptions.ReadError, Kind.BODY_INCOMPLETE, Sent.RESPONDED),
@@ -29,8 +29,6 @@ _BY_TYPE: list[tuple[type[Exception], Kind, Sent]] = [
     (exceptions.StatusError, Kind.PROTOCOL, Sent.RESPONDED),
     (exceptions.RedirectError, Kind.PROTOCOL, Sent.RESPONDED),
     (exceptions.BuilderError, Kind.INVALID_REQUEST, Sent.NOT_SENT),
-    (exceptions.PoolTimeoutError, Kind.TOTAL_TIMEOUT, Sent.NOT_SENT),
-    (exceptions.RequestTimeoutError, Kind.TOTAL_TIMEOUT, Sent.MAYBE_SENT),
     (exceptions.ConnectError, Kind.CONNECT_ERROR, Sent.MAYBE_SENT),
     (exceptions.ClientClosedError, Kind.ENGINE_ERROR, Sent.MAYBE_SENT),
     (exceptions.RequestPanicError, Kind.ENGINE_ERROR, Sent.MAYBE_SENT),
