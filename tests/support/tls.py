@@ -89,7 +89,11 @@ class Authority:
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
-    """Return the context of a server at 127.0.0.1 that signed its certificate itself."""
+    """
+    Return the context of a server at 127.0.0.1 that signed its certificate itself.
+
+    Whoever has folder/server.pem as `SSL_CERT_FILE` trusts it.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -98,6 +102,8 @@ def self_signed(folder: Path) -> ssl.SSLContext:
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = folder / "server.pem"

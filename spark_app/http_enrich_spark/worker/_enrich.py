@@ -48,16 +48,16 @@ class EnrichBatches:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Enrich *batches*; this is what `mapInArrow` calls on a worker."""
-        manager = WorkerResourceManager.get(self._plan)
-        window: Window[_Item, _Done] = Window(
-            manager.loop,
-            _Exchanger(manager).run,
-            concurrency=self._plan.concurrency,
-            alive=lambda: manager.alive,
-        )
-        positions = [position_of(name, self._names) for name in manager.builder.columns]
-        for results in window.run(_items(batches, positions)):
-            yield from _output(results)
+        with WorkerResourceManager.lease(self._plan) as manager:
+            window: Window[_Item, _Done] = Window(
+                manager.loop,
+                _Exchanger(manager).run,
+                concurrency=self._plan.concurrency,
+                alive=lambda: manager.alive,
+            )
+            positions = [position_of(name, self._names) for name in manager.builder.columns]
+            for results in window.run(_items(batches, positions)):
+                yield from _output(results)
 
 
 class _Exchanger:

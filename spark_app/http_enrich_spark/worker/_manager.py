@@ -6,17 +6,28 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Coroutine
-from typing import Any, ClassVar, TypeVar
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from typing import ClassVar
 
 from http_enrich_middleware import Handler, WorkerRuntime, build_chain, with_defaults
-from http_enrich_spark._logs import log_to
-from http_enrich_transport import TransportEngine, TransportRuntimeFactory
+from http_enrich_spark._ending import at_end
+from http_enrich_spark._logs import log_to, logger
+from http_enrich_transport import TransportRuntimeFactory
 
 from ._plan import WorkerPlan
 from ._request import RequestBuilder
 
-T = TypeVar("T")
+MAX_PLANS = 4
+"""
+Plans whose connections a process keeps open. A changed secret or option makes another plan, and a
+long-lived application would collect them; but runs that take turns must not open everything anew.
+"""
+
+CLOSE_SECONDS = 1.5
+"""Less than a worker is given before it is killed, and enough for a TLS peer far away."""
 
 
 class WorkerResourceManager:
@@ -24,63 +35,152 @@ class WorkerResourceManager:
     One event loop on one thread, with one transport and one middleware chain.
 
     There is one manager per process and plan. It is created by the first task
-    that asks for it, and reused by every later task of the same process.
+    that asks for it, and reused by every later task of the same process. When
+    the process ends, however that is, its connections are closed properly.
     """
 
     _managers: ClassVar[list[WorkerResourceManager]] = []
-    _owner: ClassVar[int] = 0
+    """Those of this process; whose plan was asked for last stands last."""
+    _inherited: ClassVar[list[WorkerResourceManager]] = []
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
     @classmethod
     def get(cls, plan: WorkerPlan) -> WorkerResourceManager:
         """Return this process's manager for *plan*."""
-        if cls._owner != os.getpid():
-            # A fork copies the managers but not their threads; the lock may have been held.
-            cls._owner, cls._managers, cls._lock = os.getpid(), [], threading.Lock()
+        return cls._take(plan, tasks=0)
+
+    @classmethod
+    @contextmanager
+    def lease(cls, plan: WorkerPlan) -> Iterator[WorkerResourceManager]:
+        """Return this process's manager for *plan*, which stays open at least until the end of the block."""
+        manager = cls._take(plan, tasks=1)
+        try:
+            yield manager
+        finally:
+            with cls._lock:
+                manager._tasks -= 1
+
+    @classmethod
+    def close_all(cls) -> None:
+        """
+        Close every transport, at the end of the process.
+
+        Takes no lock: it interrupts the main thread, which may hold it.
+        """
+        deadline = time.monotonic() + CLOSE_SECONDS
+        managers = list(cls._managers)
+        for manager in managers:
+            manager._stop()
+        for manager in managers:
+            manager._thread.join(max(0.0, deadline - time.monotonic()))
+
+    @classmethod
+    def _take(cls, plan: WorkerPlan, *, tasks: int) -> WorkerResourceManager:
+        at_end(cls.close_all)
         with cls._lock:
-            for manager in cls._managers:
-                if manager.alive and manager.plan == plan:
-                    return manager
-            cls._managers.append(cls(plan))
-            return cls._managers[-1]
+            manager = next((each for each in cls._managers if each.usable and each.plan == plan), None)
+            manager = manager or cls(plan)
+            manager._tasks += tasks
+            others = [each for each in cls._managers if each.alive and each is not manager]
+            cls._managers = [*others, manager]
+            surplus = [each for each in others if not each._tasks][: max(0, len(others) + 1 - MAX_PLANS)]
+        for each in surplus:
+            each.close()
+        manager._wait()
+        return manager
+
+    @classmethod
+    def _forget(cls) -> None:
+        """
+        Start anew in a forked child, which has its parent's managers but not their threads.
+
+        They are kept: collecting them would take the parent's sockets out of the
+        selector, which both processes share.
+        """
+        cls._inherited += cls._managers
+        cls._managers, cls._lock = [], threading.Lock()
 
     def __init__(self, plan: WorkerPlan) -> None:
         log_to(sys.stderr)
         self.plan = plan
         self.builder = RequestBuilder(plan.endpoint)
         self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="http-enrich", daemon=True)
+        self.handler: Handler
+        self._tasks = 0
+        self._stopping = False
+        self._opened: Future[None] = Future()
+        self._life: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._serve, name="http-enrich", daemon=True)
         self._thread.start()
-        try:
-            self.engine, self.handler = self.call(self._open())
-        except BaseException:
-            self._end_loop()
-            raise
 
     @property
     def alive(self) -> bool:
         """Whether the event loop still runs."""
         return self._thread.is_alive()
 
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run *work* on the event loop and wait for its result."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+    @property
+    def usable(self) -> bool:
+        """Whether it can take further work."""
+        return self.alive and not self._stopping
 
-    def close(self) -> None:
-        """Close the transport and end the thread."""
+    def close(self, timeout: float = CLOSE_SECONDS) -> None:
+        """Close the transport and end the thread; whatever is not done after *timeout* is left behind."""
+        self._stop()
+        self._thread.join(timeout)
         with self._lock:
-            self._managers.remove(self)
-        self.call(self.engine.__aexit__(None, None, None))
-        self._end_loop()
+            if self in self._managers:
+                self._managers.remove(self)
 
-    def _end_loop(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
+    def _wait(self) -> None:
+        """Wait until the transport is open; raises what has kept it from opening."""
+        try:
+            self._opened.result()
+        except BaseException:
+            self.close()
+            raise
 
-    async def _open(self) -> tuple[TransportEngine, Handler]:
-        plan = self.plan
-        factory = TransportRuntimeFactory(plan.transport, base_url=plan.endpoint.base_url)
-        engine = await factory.create().__aenter__()
-        runtime = WorkerRuntime(warmup=lambda: engine.warmup)
-        return engine, build_chain(with_defaults(plan.middleware), engine, runtime)
+    def _stop(self) -> None:
+        self._stopping = True
+        with suppress(RuntimeError):  # the loop has ended already
+            self.loop.call_soon_threadsafe(self._cancel)
+
+    # What follows runs on the thread of the event loop.
+
+    def _cancel(self) -> None:
+        # Once only: a second time would cut the closing short.
+        if self._life is not None and not self._life.cancelling():
+            self._life.cancel()
+
+    def _serve(self) -> None:
+        """Run the event loop; even when something stops it, the transport is closed on the way out."""
+        error: BaseException | None = None
+        try:
+            with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+                runner.run(self._live())
+        except BaseException as caught:  # noqa: BLE001 - whoever waits for the transport is told
+            error = caught
+        if not self._opened.done():
+            self._opened.set_exception(error or RuntimeError("closed while it was opened"))
+        elif error is not None and not self._stopping:
+            logger.error("the event loop has died: %r", error)
+
+    async def _live(self) -> None:
+        self._life = asyncio.current_task()
+        if self._stopping:
+            return
+        factory = TransportRuntimeFactory(self.plan.transport, base_url=self.plan.endpoint.base_url)
+        engine = factory.create()
+        try:
+            # Not `async with`: what a warm-up has opened when it is cut short has to be closed as well.
+            await engine.__aenter__()
+            runtime = WorkerRuntime(warmup=lambda: engine.warmup)
+            self.handler = build_chain(with_defaults(self.plan.middleware), engine, runtime)
+            self._opened.set_result(None)
+            await asyncio.Event().wait()
+        finally:
+            self._stopping = True
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await engine.__aexit__(None, None, None)
+
+
+os.register_at_fork(after_in_child=WorkerResourceManager._forget)

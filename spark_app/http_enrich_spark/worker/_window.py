@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -15,6 +17,7 @@ FLUSH_SECONDS = 0.05
 """A finished answer waits at most this long for company on its way to Spark's thread."""
 
 _LIVENESS_SECONDS = 1.0
+_DIED = "the worker's event loop has died"
 
 
 class LoopDiedError(RuntimeError):
@@ -50,17 +53,18 @@ class Window(Generic[T, R]):
 
     def run(self, items: Iterator[T]) -> Iterator[list[R]]:
         """Work off *items*; yields lists of results, none of them empty."""
-        self._loop.call_soon_threadsafe(self._start)
+        self._call(self._start)
         try:
             yield from self._pump(items)
         finally:
-            self._loop.call_soon_threadsafe(self._stop)
+            with suppress(LoopDiedError):  # then nothing is left to stop
+                self._call(self._stop)
 
     def _pump(self, items: Iterator[T]) -> Iterator[list[R]]:
         outstanding = 0
         while chunk := list(islice(items, self._concurrency)):
             outstanding += len(chunk)
-            self._loop.call_soon_threadsafe(self._feed, chunk)
+            self._call(partial(self._feed, chunk))
             while outstanding > 2 * self._concurrency:
                 results = self._next()
                 outstanding -= len(results)
@@ -70,14 +74,19 @@ class Window(Generic[T, R]):
             outstanding -= len(results)
             yield results
 
+    def _call(self, step: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(step)
+        except RuntimeError:
+            raise LoopDiedError(_DIED) from None
+
     def _next(self) -> list[R]:
         while True:
             try:
                 results = self._results.get(timeout=_LIVENESS_SECONDS)
             except Empty:
                 if not self._alive():
-                    msg = "the worker's event loop has died"
-                    raise LoopDiedError(msg) from None
+                    raise LoopDiedError(_DIED) from None
                 continue
             if isinstance(results, BaseException):
                 raise results

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import pickle
+import pickletools
 import signal
+import ssl
+import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
+from pyspark import cloudpickle
 
-from http_enrich_spark.worker import WorkerPlan, WorkerResourceManager
+from http_enrich_spark.worker import EnrichBatches, WorkerPlan, WorkerResourceManager
+from http_enrich_spark.worker._manager import MAX_PLANS
+from tests.support.chain import row
 from tests.support.deadline import within
+from tests.support.endings import Endings, endings
 from tests.support.pipelines import load
 
+T = TypeVar("T")
+LIVING = ("asyncio", "aiohttp", "_thread", "threading", "http_enrich_spark.worker._manager")
 MEMORY = {"engine": "memory", "handler": "tests.support.api:unordered"}
 
 
@@ -26,6 +40,33 @@ def plan(password: str = "one", **changes: Any) -> WorkerPlan:
         "endpoint.headers": {"X": "${conn.api.password}"},
     }
     return WorkerPlan.of(load(blocks | changes, {"AIRFLOW_CONN_API": f"http://me:{password}@h.test"}))
+
+
+def on_loop(manager: WorkerResourceManager, work: Awaitable[T]) -> T:
+    async def wait() -> T:
+        return await work
+
+    return asyncio.run_coroutine_threadsafe(wait(), manager.loop).result(timeout=10)
+
+
+def over_tls(peer: Endings) -> WorkerPlan:
+    """Return a plan whose transport opens three connections to *peer*."""
+    changes: dict[str, Any] = {"endpoint.base_url": peer.url, "transport": {"tcp_connection": {"limit": 3}}}
+    return plan(**changes)
+
+
+def suppressed(work: Callable[..., object], *arguments: object) -> None:
+    with suppress(BaseException):
+        work(*arguments)
+
+
+@pytest.fixture
+def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endings]:
+    with endings(tmp_path) as server:
+        # aiohttp has made its context already.
+        trusting = ssl.create_default_context(cafile=server.certificate)
+        monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusting)
+        yield server
 
 
 @pytest.fixture
@@ -89,12 +130,13 @@ def test_a_manager_whose_loop_has_died_is_replaced(managers: list[WorkerResource
 
 
 def test_one_thread_serves_all_callers(managers: list[WorkerResourceManager]) -> None:
-    async def where() -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()
+    async def where() -> threading.Thread:
+        return threading.current_thread()
 
     managers.append(WorkerResourceManager.get(plan()))
+    first, second = (on_loop(managers[0], where()) for _ in range(2))
 
-    assert [managers[0].call(where()) for _ in range(2)] == [managers[0].loop] * 2
+    assert first is second is not threading.current_thread()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -109,16 +151,141 @@ def test_a_forked_process_has_its_own_manager(managers: list[WorkerResourceManag
         if child == 0:
             signal.alarm(10)  # ends a child that hangs
             own = WorkerResourceManager.get(plan())
-            os._exit(42 if own is not parents and own.call(asyncio.sleep(0, "works")) == "works" else 1)
+            os._exit(42 if own is not parents and on_loop(own, asyncio.sleep(0, "works")) == "works" else 1)
     _, status = within(20, lambda: os.waitpid(child, 0))
 
     assert os.waitstatus_to_exitcode(status) == 42
     assert WorkerResourceManager.get(plan()) is parents
 
 
-def test_a_plan_shows_no_secret() -> None:
-    """It is what travels to the workers, and what errors there print."""
-    shown = repr(plan(password="canary-7f3a"))
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_leaves_its_parents_connections_alone(
+    managers: list[WorkerResourceManager], peer: Endings
+) -> None:
+    """They share the selector: what the child unregisters is deaf in the parent."""
+    managers.append(WorkerResourceManager.get(over_tls(peer)))
+    assert peer.wait(lambda: peer.opened == 3, 10)
+
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        gc.collect()
+        os._exit(0)
+    within(20, lambda: os.waitpid(child, 0))
+    answered = on_loop(managers[0], managers[0].handler(row(url=f"{peer.url}/")))
+
+    assert (answered.status, peer.opened) == (200, 3)
+
+
+def test_several_threads_may_ask_at_once(managers: list[WorkerResourceManager], peer: Endings) -> None:
+    together = threading.Barrier(8)
+
+    def get(_: int) -> WorkerResourceManager:
+        together.wait(timeout=10)
+        return WorkerResourceManager.get(over_tls(peer))
+
+    with ThreadPoolExecutor(8) as pool:
+        managers += pool.map(get, range(8))
+
+    assert len(set(managers)) == 1
+    assert peer.wait(lambda: peer.opened == 3, 10)
+
+
+# How it ends.
+
+
+def crash(manager: WorkerResourceManager) -> None:
+    manager.loop.call_soon_threadsafe(manager.loop.stop)
+
+
+def exit_on_loop(manager: WorkerResourceManager) -> None:
+    manager.loop.call_soon_threadsafe(sys.exit)
+
+
+@pytest.mark.parametrize(
+    "end", [WorkerResourceManager.close, lambda _: WorkerResourceManager.close_all(), crash, exit_on_loop]
+)
+def test_every_end_says_goodbye_to_the_peer(
+    peer: Endings, end: Callable[[WorkerResourceManager], None]
+) -> None:
+    manager = WorkerResourceManager.get(over_tls(peer))
+    assert peer.wait(lambda: peer.opened == 3, 10)
+    end(manager)
+
+    assert peer.all_ended(10)
+    assert peer.ended == {"close_notify": 3}
+    manager.close()
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed connection:ResourceWarning")  # of the warm-up that was cut short
+def test_an_end_while_the_connections_are_opened_closes_those_that_are_open(peer: Endings) -> None:
+    peer.admits = 2
+    asking = threading.Thread(target=lambda: suppressed(WorkerResourceManager.get, over_tls(peer)))
+    asking.start()
+    assert peer.wait(lambda: peer.opened == 2, 10)
+    WorkerResourceManager.close_all()
+    asking.join(timeout=10)
+
+    gc.collect()
+    assert not asking.is_alive()
+    assert peer.ended == {"close_notify": 2}
+
+
+def test_closing_takes_no_longer_than_it_may(managers: list[WorkerResourceManager]) -> None:
+    """A process must end even if its event loop does not answer."""
+    managers.append(WorkerResourceManager.get(plan()))
+    released = threading.Event()
+    managers[0].loop.call_soon_threadsafe(released.wait, 20)
+
+    within(5, lambda: managers[0].close(timeout=0.05))
+    within(5, WorkerResourceManager.close_all)
+    released.set()
+
+    assert managers[0] not in WorkerResourceManager._managers
+
+
+def test_the_plan_that_was_asked_for_longest_ago_is_closed(managers: list[WorkerResourceManager]) -> None:
+    """A long-lived application whose secrets change would collect connections."""
+    passwords = [str(number) for number in range(MAX_PLANS)]
+    managers += [WorkerResourceManager.get(plan(each)) for each in passwords]
+    assert WorkerResourceManager.get(plan(passwords[0])) is managers[0]
+    managers.append(WorkerResourceManager.get(plan("one more")))
+
+    assert [each.alive for each in managers] == [True, False, *[True] * (MAX_PLANS - 1)]
+
+
+def test_a_plan_that_is_in_use_is_not_closed(managers: list[WorkerResourceManager]) -> None:
+    with WorkerResourceManager.lease(plan("in use")) as used:
+        managers.append(used)
+        managers += [WorkerResourceManager.get(plan(str(number))) for number in range(MAX_PLANS)]
+
+        assert [each.alive for each in managers] == [True, False, *[True] * (MAX_PLANS - 1)]
+    managers.append(WorkerResourceManager.get(plan("one more")))
+
+    assert not used.alive
+
+
+# What travels.
+
+
+@pytest.mark.parametrize("dumps", [pickle.dumps, cloudpickle.dumps])
+def test_what_spark_ships_holds_nothing_that_lives(
+    managers: list[WorkerResourceManager], dumps: Callable[[object], bytes]
+) -> None:
+    managers.append(WorkerResourceManager.get(plan()))
+    shipped = dumps(EnrichBatches(managers[0].plan, ["icao"]))
+    names = {argument for _, argument, _ in pickletools.genops(shipped) if isinstance(argument, str)}
+
+    assert pickle.loads(shipped)._plan == managers[0].plan
+    assert any(name.startswith("http_enrich_spark.worker._plan") for name in names)
+    assert not [name for name in names if name.startswith(LIVING)]
+
+
+@pytest.mark.parametrize("show", [repr, str, "{}".format, "%s".__mod__, lambda plan: repr(asdict(plan))])
+def test_a_plan_shows_no_secret(show: Callable[[object], str]) -> None:
+    """It is what travels to the workers, and what errors and logs there print."""
+    shown = show(pickle.loads(pickle.dumps(plan(password="canary-7f3a"))))
 
     assert "***" in shown
     assert "canary-7f3a" not in shown
