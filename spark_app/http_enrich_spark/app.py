@@ -6,16 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from ._logs import log_to, logger
+from ._session import open_session
 from .bundle import build_py_files
 from .config import PipelineConfig, PipelineError, RunInfo
 from .submission import Report, Submission
-
-if TYPE_CHECKING:
-    from pyspark import SparkConf
-    from pyspark.sql import SparkSession
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -53,7 +49,7 @@ def execute(config: PipelineConfig, run: RunInfo, *, master: str | None = None) 
     from .driver import run_pipeline
 
     with TemporaryDirectory(prefix="http-enrich-") as folder:
-        spark = _session(config, master)
+        spark = open_session(config.name, master)
         try:
             if master:
                 # Executors fetch it from here whenever they start, so it stays as long as the session.
@@ -61,21 +57,3 @@ def execute(config: PipelineConfig, run: RunInfo, *, master: str | None = None) 
             return run_pipeline(spark, config, run).as_dict()
         finally:
             spark.stop()
-
-
-def _session(config: PipelineConfig, master: str | None) -> SparkSession:
-    from pyspark import SparkConf
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder
-    for setting, value in _quiet(SparkConf()).items():
-        builder = builder.config(setting, value)
-    if master:
-        builder = builder.master(master).appName(f"http-enrich {config.name}")
-    return builder.getOrCreate()
-
-
-def _quiet(given: SparkConf) -> dict[str, str]:
-    """Return what keeps Spark from filling the log with progress bars and INFO lines, unless asked for."""
-    defaults = {"spark.ui.showConsoleProgress": "false", "spark.log.level": "WARN"}
-    return {setting: value for setting, value in defaults.items() if not given.contains(setting)}
