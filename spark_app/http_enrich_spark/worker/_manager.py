@@ -41,7 +41,6 @@ class WorkerResourceManager:
 
     _managers: ClassVar[list[WorkerResourceManager]] = []
     """Those of this process; whose plan was asked for last stands last."""
-    _inherited: ClassVar[list[WorkerResourceManager]] = []
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
     @classmethod
@@ -91,13 +90,7 @@ class WorkerResourceManager:
 
     @classmethod
     def _forget(cls) -> None:
-        """
-        Start anew in a forked child, which has its parent's managers but not their threads.
-
-        They are kept: collecting them would take the parent's sockets out of the
-        selector, which both processes share.
-        """
-        cls._inherited += cls._managers
+        """Start anew in a forked child, which has its parent's managers but not their threads."""
         cls._managers, cls._lock = [], threading.Lock()
 
     def __init__(self, plan: WorkerPlan) -> None:
