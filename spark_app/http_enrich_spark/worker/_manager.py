@@ -15,7 +15,7 @@ from typing import ClassVar
 from http_enrich_middleware import Handler, WorkerRuntime, build_chain, with_defaults
 from http_enrich_spark._ending import at_end
 from http_enrich_spark._logs import log_to, logger
-from http_enrich_transport import TransportRuntimeFactory
+from http_enrich_transport import TransportRuntimeFactory, new_event_loop
 
 from ._plan import WorkerPlan
 from ._request import RequestBuilder
@@ -97,7 +97,7 @@ class WorkerResourceManager:
         log_to(sys.stderr)
         self.plan = plan
         self.builder = RequestBuilder(plan.endpoint)
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_event_loop()
         self.handler: Handler
         self._tasks = 0
         self._stopping = False
