@@ -154,7 +154,7 @@ class WorkerResourceManager:
             error = caught
         if not self._opened.done():
             self._opened.set_exception(error or RuntimeError("closed while it was opened"))
-        elif error is not None and not self._stopping:
+        elif not isinstance(error, asyncio.CancelledError):  # which is how it is told to end
             logger.error("the event loop has died: %r", error)
 
     async def _live(self) -> None:

@@ -6,22 +6,18 @@ import asyncio
 import gc
 import os
 import pickle
-import pickletools
 import signal
-import ssl
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from pyspark import cloudpickle
 
-from http_enrich_spark.worker import EnrichBatches, WorkerPlan, WorkerResourceManager
+from http_enrich_spark.worker import WorkerPlan, WorkerResourceManager
 from http_enrich_spark.worker._manager import MAX_PLANS
 from tests.support.chain import row
 from tests.support.deadline import within
@@ -29,7 +25,6 @@ from tests.support.endings import Endings, endings
 from tests.support.pipelines import load
 
 T = TypeVar("T")
-LIVING = ("asyncio", "aiohttp", "_thread", "threading", "http_enrich_spark.worker._manager")
 MEMORY = {"engine": "memory", "handler": "tests.support.api:unordered"}
 
 
@@ -51,7 +46,8 @@ def on_loop(manager: WorkerResourceManager, work: Awaitable[T]) -> T:
 
 def over_tls(peer: Endings) -> WorkerPlan:
     """Return a plan whose transport opens three connections to *peer*."""
-    changes: dict[str, Any] = {"endpoint.base_url": peer.url, "transport": {"tcp_connection": {"limit": 3}}}
+    transport = {"tcp_connection": {"limit": 3}, "tls": {"ca_bundle": str(peer.certificate)}}
+    changes: dict[str, Any] = {"endpoint.base_url": peer.url, "transport": transport}
     return plan(**changes)
 
 
@@ -61,11 +57,8 @@ def suppressed(work: Callable[..., object], *arguments: object) -> None:
 
 
 @pytest.fixture
-def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endings]:
+def peer(tmp_path: Path) -> Iterator[Endings]:
     with endings(tmp_path) as server:
-        # aiohttp has made its context already.
-        trusting = ssl.create_default_context(cafile=server.certificate)
-        monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusting)
         yield server
 
 
@@ -196,7 +189,7 @@ def test_several_threads_may_ask_at_once(managers: list[WorkerResourceManager], 
 # How it ends.
 
 
-def crash(manager: WorkerResourceManager) -> None:
+def stop_loop(manager: WorkerResourceManager) -> None:
     manager.loop.call_soon_threadsafe(manager.loop.stop)
 
 
@@ -205,10 +198,20 @@ def exit_on_loop(manager: WorkerResourceManager) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [WorkerResourceManager.close, lambda _: WorkerResourceManager.close_all(), crash, exit_on_loop]
+    ("end", "logged"),
+    [
+        (WorkerResourceManager.close, []),
+        (lambda _: WorkerResourceManager.close_all(), []),
+        (stop_loop, ["the event loop has died: RuntimeError('Event loop stopped before Future completed.')"]),
+        (exit_on_loop, ["the event loop has died: SystemExit()"]),
+    ],
+    ids=["close", "close_all", "loop stopped", "exit called"],
 )
 def test_every_end_says_goodbye_to_the_peer(
-    peer: Endings, end: Callable[[WorkerResourceManager], None]
+    peer: Endings,
+    caplog: pytest.LogCaptureFixture,
+    end: Callable[[WorkerResourceManager], None],
+    logged: list[str],
 ) -> None:
     manager = WorkerResourceManager.get(over_tls(peer))
     assert peer.wait(lambda: peer.opened == 3, 10)
@@ -217,6 +220,7 @@ def test_every_end_says_goodbye_to_the_peer(
     assert peer.all_ended(10)
     assert peer.ended == {"close_notify": 3}
     manager.close()
+    assert caplog.messages == logged
 
 
 @pytest.mark.filterwarnings("ignore:Unclosed connection:ResourceWarning")  # of the warm-up that was cut short
@@ -265,31 +269,6 @@ def test_a_plan_that_is_in_use_is_not_closed(managers: list[WorkerResourceManage
     managers.append(WorkerResourceManager.get(plan("one more")))
 
     assert not used.alive
-
-
-# What travels.
-
-
-@pytest.mark.parametrize("dumps", [pickle.dumps, cloudpickle.dumps])
-def test_what_spark_ships_holds_nothing_that_lives(
-    managers: list[WorkerResourceManager], dumps: Callable[[object], bytes]
-) -> None:
-    managers.append(WorkerResourceManager.get(plan()))
-    shipped = dumps(EnrichBatches(managers[0].plan, ["icao"]))
-    names = {argument for _, argument, _ in pickletools.genops(shipped) if isinstance(argument, str)}
-
-    assert pickle.loads(shipped)._plan == managers[0].plan
-    assert any(name.startswith("http_enrich_spark.worker._plan") for name in names)
-    assert not [name for name in names if name.startswith(LIVING)]
-
-
-@pytest.mark.parametrize("show", [repr, str, "{}".format, "%s".__mod__, lambda plan: repr(asdict(plan))])
-def test_a_plan_shows_no_secret(show: Callable[[object], str]) -> None:
-    """It is what travels to the workers, and what errors and logs there print."""
-    shown = show(pickle.loads(pickle.dumps(plan(password="canary-7f3a"))))
-
-    assert "***" in shown
-    assert "canary-7f3a" not in shown
 
 
 def test_a_transport_that_cannot_be_built_leaves_no_thread_behind() -> None:

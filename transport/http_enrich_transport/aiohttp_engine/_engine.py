@@ -36,15 +36,16 @@ class AiohttpEngine(TransportEngine):
         self._base_url = base_url
         self._session: aiohttp.ClientSession | None = None
         self._deadlines: Deadlines | None = None
-        self._warming: asyncio.Task[WarmupReport] | None = None
+        self._warming: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._session = _session(self._config, self._base_url)
         self._deadlines = Deadlines()
         if self._base_url and self._config.warmup_timeout:
             # Beside the rows, not before them: one that comes early takes what is up by then.
-            self._warming = asyncio.create_task(fill_pool(self._session, self._config, self._base_url))
-            self._warming.add_done_callback(self._note_warmup)
+            self._warming = asyncio.create_task(
+                fill_pool(self._session, self._config, self._base_url, self._note)
+            )
         return self
 
     async def __aexit__(
@@ -108,9 +109,8 @@ class AiohttpEngine(TransportEngine):
                 body = decode(body, coding, self._config.max_response_bytes)
             return TransportResponse(response.status, headers, body)
 
-    def _note_warmup(self, warming: asyncio.Task[WarmupReport]) -> None:
-        if not warming.cancelled():
-            self.warmup = warming.result()
+    def _note(self, report: WarmupReport) -> None:
+        self.warmup = report
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import aiohttp
 from aiohttp.client_reqrep import ClientRequest
@@ -18,9 +19,12 @@ from ._errors import describe
 
 
 async def fill_pool(
-    session: aiohttp.ClientSession, config: AiohttpEngineConfig, base_url: str
-) -> WarmupReport:
-    """Open as many connections to *base_url* as the pool may hold to one host."""
+    session: aiohttp.ClientSession,
+    config: AiohttpEngineConfig,
+    base_url: str,
+    note: Callable[[WarmupReport], None],
+) -> None:
+    """Open as many connections to *base_url* as the pool may hold to one host; tells *note* of it."""
     url = URL(warmup_address(base_url, config.warmup.path), encoded=True)
 
     async def open_one() -> str | None:
@@ -35,7 +39,7 @@ async def fill_pool(
             return describe(error)
         return None
 
-    return await warm_up(open_one, connections=config.tcp_connection.per_host, timeout=config.warmup_timeout)
+    await warm_up(open_one, note, connections=config.tcp_connection.per_host, timeout=config.warmup_timeout)
 
 
 async def _connect(session: aiohttp.ClientSession, url: URL) -> None:

@@ -43,7 +43,7 @@ class PyreqwestEngine(TransportEngine):
         self._base_url = base_url
         self._client: Client | None = None
         self._deadlines: Deadlines | None = None
-        self._warming: asyncio.Task[WarmupReport] | None = None
+        self._warming: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -54,7 +54,6 @@ class PyreqwestEngine(TransportEngine):
         self._slots = asyncio.Semaphore(self._config.tcp_connection.limit)
         if self._base_url and self._config.warmup_timeout:
             self._warming = asyncio.create_task(self._warm_up(self._base_url))
-            self._warming.add_done_callback(self._note_warmup)
         return self
 
     async def __aexit__(
@@ -124,7 +123,7 @@ class PyreqwestEngine(TransportEngine):
                 body = decode(body, coding, self._config.max_response_bytes)
             return TransportResponse(response.status, headers, body)
 
-    async def _warm_up(self, base_url: str) -> WarmupReport:
+    async def _warm_up(self, base_url: str) -> None:
         # It cannot connect and leave it at that.
         request = TransportRequest(
             self._config.warmup.method or "HEAD",
@@ -138,11 +137,10 @@ class PyreqwestEngine(TransportEngine):
 
         shared = self._config.http2 and base_url.startswith("https")
         connections = 1 if shared else self._config.tcp_connection.limit
-        return await warm_up(open_one, connections=connections, timeout=self._config.warmup_timeout)
+        await warm_up(open_one, self._note, connections=connections, timeout=self._config.warmup_timeout)
 
-    def _note_warmup(self, warming: asyncio.Task[WarmupReport]) -> None:
-        if not warming.cancelled():
-            self.warmup = warming.result()
+    def _note(self, report: WarmupReport) -> None:
+        self.warmup = report
 
 
 def _builder(client: Client, request: TransportRequest) -> RequestBuilder:
