@@ -60,8 +60,8 @@ class Connector(aiohttp.TCPConnector):
         attempt = current.get()
         attempt.phase = Phase.CONNECTING
         attempt.limit_phase(self._connect_timeout, self._loop.time())
-        attempt.host = (req.proxy or req.url).host or ""
-        if req.proxy and not self._egress.names(req.url.host or ""):
+        attempt.host = (req.proxy or req.url).raw_host or ""
+        if req.proxy and not self._egress.names(req.url.raw_host or ""):
             raise aiohttp.ClientConnectorError(req.connection_key, EgressBlockedError())
         return await super()._create_connection(req, traces, timeout)
 

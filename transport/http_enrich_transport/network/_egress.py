@@ -30,6 +30,10 @@ _NEVER = [
     )
 ]
 
+# Python takes all that it has not heard of for public; how much that is depends on its version.
+_GIVEN_OUT = ip_network("2000::/3")
+_PROTOCOLS = ip_network("192.0.0.0/24")
+
 # IPv6 addresses that stand for an IPv4 address, in their last four bytes.
 _NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("::/96"))
 
@@ -63,7 +67,7 @@ class EgressPolicy:
             return True
         if any(inner in network for network in _NEVER):
             return False
-        return inner.is_global or host in self._named
+        return _is_public(inner) or host in self._named
 
     def names(self, host: str) -> bool:
         """Say whether the pipeline names *host* literally; all one can ask when a proxy looks it up."""
@@ -91,6 +95,12 @@ def _is_network(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, IPv6Address) and address not in _GIVEN_OUT:
+        return False
+    return address.is_global and address not in _PROTOCOLS
 
 
 def _unwrapped(address: Address) -> Address:
