@@ -81,7 +81,8 @@ class HostResolver:
 
     def _turned(self, key: tuple[str, int], answer: _Answer) -> tuple[str, ...]:
         """Spread connections over the addresses of a host."""
-        addresses = answer.addresses
+        # Others that waited for the same answer have turned it already.
+        addresses = self._known.get(key, answer).addresses or answer.addresses
         self._known[key] = answer._replace(addresses=(*addresses[1:], addresses[0]))
         return addresses
 
