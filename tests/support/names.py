@@ -31,7 +31,7 @@ class Names:
         answer = self.hosts.get(host, NXDOMAIN)
         if answer is None:
             self.release.wait(30)
-            answer = SERVFAIL
+            answer = self.hosts[host] or SERVFAIL
         if isinstance(answer, Exception):
             raise answer
         addresses = [answer] if isinstance(answer, str) else answer
