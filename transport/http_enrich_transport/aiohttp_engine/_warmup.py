@@ -51,6 +51,8 @@ async def _connect(session: aiohttp.ClientSession, url: URL) -> None:
         session=session,
         proxy=URL(session._default_proxy) if session._default_proxy else None,
         proxy_auth=session._default_proxy_auth,
+        # The pool tells connections apart by these, too.
+        proxy_headers=session._prepare_headers(None),
     )
     assert session.connector is not None  # noqa: S101 - set since the session was built
     connection = await session.connector.connect(request, traces=[], timeout=session.timeout)
