@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import warnings
 from types import TracebackType
 from typing import Any, Self
 
@@ -136,17 +137,20 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 def _session(config: AiohttpEngineConfig, base_url: str | None) -> aiohttp.ClientSession:
     proxy = config.proxy
     egress = EgressPolicy(config.egress, named=(base_url, proxy.url if proxy else None))
-    session = aiohttp.ClientSession(
-        connector=Connector(config, egress),
-        request_class=WatchedRequest,
-        cookie_jar=aiohttp.DummyCookieJar(),  # row 1's cookies are none of row 2's business
-        # Deadlines end an attempt; what aiohttp adds is the silence of a peer, rounded to nothing.
-        timeout=aiohttp.ClientTimeout(sock_read=config.read_timeout, ceil_threshold=math.inf),
-        # aiohttp hands on a body that was cut short as a success, see decode().
-        auto_decompress=False,
-        headers={"Accept-Encoding": accept_encoding(), "User-Agent": USER_AGENT},
-        **_through(config),
-    )
+    with warnings.catch_warnings():
+        # What aiohttp 4 wants for a proxy's login, aiohttp 3 takes for each request only.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        session = aiohttp.ClientSession(
+            connector=Connector(config, egress),
+            request_class=WatchedRequest,
+            cookie_jar=aiohttp.DummyCookieJar(),  # row 1's cookies are none of row 2's business
+            # Deadlines end an attempt; what aiohttp adds is the silence of a peer, rounded to nothing.
+            timeout=aiohttp.ClientTimeout(sock_read=config.read_timeout, ceil_threshold=math.inf),
+            # aiohttp hands on a body that was cut short as a success, see decode().
+            auto_decompress=False,
+            headers={"Accept-Encoding": accept_encoding(), "User-Agent": USER_AGENT},
+            **_through(config),
+        )
     # One attempt is one request on the wire. aiohttp would send idempotent
     # requests a second time on a dropped connection, which someone pays for.
     session._retry_connection = False
