@@ -12,7 +12,7 @@ import pytest
 PAGE = Path(__file__).resolve().parents[2] / "docs/engines.md"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def acme_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Write down the module, beside the entry point of a distribution that brings it along."""
     text = PAGE.read_text()
