@@ -78,12 +78,24 @@ async def test_the_engine_keeps_its_deadline(seconds: float) -> None:
     """N11: whole seconds would be 6."""
     loop = asyncio.get_running_loop()
     async with serving(silent) as server, engine_for(server.url, base_timeout=seconds) as engine:
+        stalls: list[float] = []
+        watching = asyncio.create_task(watch(stalls))
         began = loop.time()
         response = await engine.send(TransportRequest("POST", server.url))
         took = loop.time() - began
+        watching.cancel()
 
     assert outcome(response) == ("total_timeout", "maybe_sent", None)
-    assert seconds <= took < seconds + 0.5  # the test above says how exact it is on an idle machine
+    assert seconds <= took < seconds + 0.1 + 3 * max(stalls)
+
+
+async def watch(stalls: list[float]) -> None:
+    """Note by how much the loop is late, which a busy machine makes it."""
+    loop = asyncio.get_running_loop()
+    while True:
+        began = loop.time()
+        await asyncio.sleep(0.01)
+        stalls.append(loop.time() - began - 0.01)
 
 
 async def test_the_deadline_of_a_request_replaces_that_of_the_engine() -> None:

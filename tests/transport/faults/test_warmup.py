@@ -58,7 +58,6 @@ async def test_what_hangs_ends_with_the_time_for_warming_up(kind: str) -> None:
 
     assert (report.warmed_up, report.connections) == (False, 0)
     assert report.error == "warm-up took longer than 0.1 s"
-    assert report.elapsed_ms >= 100
 
 
 async def test_a_row_waits_no_longer_than_for_its_own_connection() -> None:
