@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from functools import lru_cache
 
@@ -36,6 +37,7 @@ class EgressGate:
     def __init__(self, config: NetworkEngineConfig, base_url: str | None) -> None:
         proxy = config.proxy.url if config.proxy else None
         self._proxied = proxy is not None
+        self._connect_timeout = config.connect_timeout
         self._policy = EgressPolicy(config.egress, named=(base_url, proxy))
         self._allows = lru_cache(4096)(self._policy.allows)
         self._host_of = lru_cache(4096)(host_of)
@@ -58,9 +60,11 @@ class EgressGate:
 
     async def _addresses(self, host: str, attempt: Attempt) -> tuple[str, ...]:
         attempt.phase = Phase.RESOLVING
+        attempt.limit_phase(self._connect_timeout, asyncio.get_running_loop().time())
         try:
-            return await self._resolver.lookup(host)
+            addresses = await self._resolver.lookup(host)
         except OSError as error:
             raise LookupFailedError(error) from None
-        finally:
-            attempt.phase = Phase.WAITING
+        attempt.phase = Phase.WAITING
+        attempt.due = attempt.ends_at
+        return addresses
