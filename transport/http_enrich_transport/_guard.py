@@ -67,10 +67,3 @@ def _complaint(request: TransportRequest) -> str | None:
         if not isinstance(value, str) or _CONTROL.search(value):
             return f"the value of the header {name!r} has control characters, or is no text"
     return None
-
-
-def not_entered() -> TransportResponse:
-    """Return the answer of an engine that nobody has entered."""
-    return TransportResponse.failed(
-        TransportErrorKind.ENGINE_ERROR, Sent.NOT_SENT, "the engine was not entered"
-    )

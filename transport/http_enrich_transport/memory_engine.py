@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from importlib import import_module
-from types import TracebackType
 from typing import Any, Self
 
+from ._base import BaseEngine
 from ._deadlines import Attempt, Deadlines, Phase
-from ._engine import TransportEngine, TransportEngineType
+from ._engine import TransportEngineType
 from ._errors import Sent, TransportErrorKind
-from ._guard import refuse
 from ._messages import TransportRequest, TransportResponse
 from ._registry import TransportEngineFactory
 from .config import MemoryEngineConfig, TransportConfig
@@ -22,7 +20,7 @@ Handler = Callable[[TransportRequest], Answer]
 
 
 @TransportEngineFactory.register(TransportEngineType.MEMORY)
-class MemoryEngine(TransportEngine):
+class MemoryEngine(BaseEngine):
     """
     Answers from a function and remembers what it was asked.
 
@@ -43,9 +41,8 @@ class MemoryEngine(TransportEngine):
     ) -> None:
         if isinstance(handler, MemoryEngineConfig):
             config, handler = handler, _imported(handler.handler)
-        self._config = config or TransportConfig()
+        super().__init__(config or TransportConfig())
         self._handler = handler
-        self._deadlines: Deadlines | None = None
         self.requests: list[TransportRequest] = []
 
     @classmethod
@@ -61,37 +58,13 @@ class MemoryEngine(TransportEngine):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        if self._deadlines is not None:
-            self._deadlines.close()
-
     async def send(self, request: TransportRequest) -> TransportResponse:
         """Hand *request* to the function."""
-        refusal = refuse(request)
-        if refusal is not None:
-            return refusal
-        self.requests.append(request)
-        if self._deadlines is None:
-            self._deadlines = Deadlines()
-        attempt = self._deadlines.start(request.timeout or self._config.base_timeout)
-        try:
-            return await self._answer(request, attempt)
-        except asyncio.CancelledError:
-            if attempt.was_ours():
-                return attempt.timeout()
-            raise
-        except Exception as error:  # noqa: BLE001 - an engine never raises
-            name = type(error).__name__
-            return TransportResponse.failed(TransportErrorKind.ENGINE_ERROR, Sent.MAYBE_SENT, name)
-        finally:
-            self._deadlines.finish(attempt)
+        self._deadlines = self._deadlines or Deadlines()
+        return await super().send(request)
 
-    async def _answer(self, request: TransportRequest, attempt: Attempt) -> TransportResponse:
+    async def _exchange(self, request: TransportRequest, attempt: Attempt) -> TransportResponse:
+        self.requests.append(request)
         attempt.phase = Phase.WRITING
         answer: Any = self._handler(request)
         response: TransportResponse = await answer if inspect.isawaitable(answer) else answer
@@ -101,6 +74,10 @@ class MemoryEngine(TransportEngine):
             message = f"the body is larger than {limit} bytes"
             return TransportResponse.failed(kind, Sent.RESPONDED, message, status=response.status)
         return response
+
+    def _failure(self, error: Exception, request: TransportRequest, attempt: Attempt) -> TransportResponse:
+        name = type(error).__name__
+        return TransportResponse.failed(TransportErrorKind.ENGINE_ERROR, Sent.MAYBE_SENT, name)
 
 
 def _imported(path: str) -> Handler:

@@ -85,7 +85,6 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.write(OK)
 
 
-@pytest.mark.xfail(reason="a warm-up takes the whole pool, for all hosts, until warmup_timeout is over")
 async def test_a_warm_up_that_hangs_does_not_hold_up_rows_to_another_host() -> None:
     """W1"""
     async with full_backlog() as url, serving(OK) as server, engine_for(url, **WARM) as engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -28,6 +29,10 @@ _CLOSE_NOTIFY_SECONDS = 1.0
 """How long a closing connection waits for the peer's goodbye over TLS; aiohttp says none by default."""
 
 
+Peer = tuple[str, int | None]
+"""Host and port."""
+
+
 class Connector(aiohttp.TCPConnector):
     """
     aiohttp's pool, but it vets addresses, notes what it does, and gives out clean connections only.
@@ -50,6 +55,8 @@ class Connector(aiohttp.TCPConnector):
             **_keepalive(tcp),
         )
         self._egress = egress
+        self.on_miss: Callable[[Peer], object] = lambda peer: None
+        """Told for which peer there is no idle connection."""
         self._connect_timeout = config.connect_timeout
         # The parameter of that name warns that it will go away.
         self._ssl_shutdown_timeout = _CLOSE_NOTIFY_SECONDS
@@ -76,6 +83,7 @@ class Connector(aiohttp.TCPConnector):
             if connection.protocol is not None and not connection.protocol.should_close:
                 return connection
             connection.close()
+        self.on_miss((key.host, key.port))
         return None
 
     def _vetted_socket(self, addr_info: AddrInfoType) -> socket.socket:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import warnings
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from http_enrich_transport._body import accept_encoding, decode, is_bodiless, too_large
-from http_enrich_transport._deadlines import Attempt, Deadlines, Phase
-from http_enrich_transport._engine import TransportEngine, TransportEngineType, WarmupReport
-from http_enrich_transport._guard import USER_AGENT, not_entered, refuse
+from http_enrich_transport._deadlines import Attempt, Phase
+from http_enrich_transport._engine import TransportEngineType
+from http_enrich_transport._guard import USER_AGENT
 from http_enrich_transport._messages import TransportRequest, TransportResponse
 from http_enrich_transport._registry import TransportEngineFactory
 from http_enrich_transport.config import AiohttpEngineConfig
 from http_enrich_transport.network._egress import EgressPolicy
+from http_enrich_transport.network._engine import NetworkEngine
 
 from ._attempt import WatchedRequest, current
 from ._connector import Connector
@@ -27,74 +26,25 @@ from ._warmup import fill_pool
 
 
 @TransportEngineFactory.register(TransportEngineType.AIOHTTP)
-class AiohttpEngine(TransportEngine):
+class AiohttpEngine(NetworkEngine):
     """One connection pool on one event loop."""
 
     Config = AiohttpEngineConfig
+    _config: AiohttpEngineConfig
+    _session: aiohttp.ClientSession
 
-    def __init__(self, config: AiohttpEngineConfig, *, base_url: str | None = None) -> None:
-        self._config = config
-        self._base_url = base_url
-        self._session: aiohttp.ClientSession | None = None
-        self._deadlines: Deadlines | None = None
-        self._warming: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
+    def _open(self) -> None:
         self._session = _session(self._config, self._base_url)
-        self._deadlines = Deadlines()
-        if self._base_url and self._config.warmup_timeout:
-            # Beside the rows, not before them: one that comes early takes what is up by then.
-            self._warming = asyncio.create_task(
-                fill_pool(self._session, self._config, self._base_url, self._note)
-            )
-        return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.wait({self._warming})
-        if self._deadlines is not None:
-            self._deadlines.close()
-        if self._session is not None:
-            await self._session.close()
+    async def _close(self) -> None:
+        await self._session.close()
 
-    async def warmed_up(self) -> WarmupReport:
-        """Wait until the warm-up is over; rows need not wait for it."""
-        if self._warming is not None:
-            await asyncio.wait({self._warming})
-        return self.warmup
+    async def _warm_up(self, base_url: str) -> None:
+        await fill_pool(self._session, self._config, base_url, self._note)
 
-    async def send(self, request: TransportRequest) -> TransportResponse:
-        """Put *request* on the wire once."""
-        if self._session is None or self._deadlines is None:
-            return not_entered()
-        refusal = refuse(request)
-        if refusal is not None:
-            return refusal
-        attempt = self._deadlines.start(request.timeout or self._config.base_timeout)
+    async def _exchange(self, request: TransportRequest, attempt: Attempt) -> TransportResponse:
         current.set(attempt)
-        try:
-            return await self._exchange(self._session, request, attempt)
-        except asyncio.CancelledError:
-            if attempt.was_ours():
-                return attempt.timeout()
-            raise
-        except Exception as error:  # noqa: BLE001 - engines never raise
-            if attempt.was_ours():
-                return attempt.timeout()
-            return as_response(error, request.url, attempt)
-        finally:
-            self._deadlines.finish(attempt)
-
-    async def _exchange(
-        self, session: aiohttp.ClientSession, request: TransportRequest, attempt: Attempt
-    ) -> TransportResponse:
-        async with session.request(
+        async with self._session.request(
             request.method,
             URL(request.url, encoded=True),
             headers=request.headers,
@@ -110,8 +60,8 @@ class AiohttpEngine(TransportEngine):
                 body = decode(body, coding, self._config.max_response_bytes)
             return TransportResponse(response.status, headers, body)
 
-    def _note(self, report: WarmupReport) -> None:
-        self.warmup = report
+    def _failure(self, error: Exception, request: TransportRequest, attempt: Attempt) -> TransportResponse:
+        return as_response(error, request.url, attempt)
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

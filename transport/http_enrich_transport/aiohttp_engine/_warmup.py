@@ -15,6 +15,7 @@ from http_enrich_transport.config import AiohttpEngineConfig
 from http_enrich_transport.network._warmup import warm_up, warmup_address
 
 from ._attempt import current
+from ._connector import Connector
 from ._errors import describe
 
 
@@ -26,6 +27,7 @@ async def fill_pool(
 ) -> None:
     """Open as many connections to *base_url* as the pool may hold to one host; tells *note* of it."""
     url = URL(warmup_address(base_url, config.warmup.path), encoded=True)
+    _give_way(session, url)
 
     async def open_one() -> str | None:
         loop = asyncio.get_running_loop()
@@ -40,6 +42,15 @@ async def fill_pool(
         return None
 
     await warm_up(open_one, note, connections=config.tcp_connection.per_host, timeout=config.warmup_timeout)
+
+
+def _give_way(session: aiohttp.ClientSession, url: URL) -> None:
+    """End this task, which may hold the whole pool, when a row wants a connection to another peer than *url*'s."""
+    warming = asyncio.current_task()
+    assert warming is not None  # noqa: S101 - coroutines run in tasks
+    assert isinstance(session.connector, Connector)  # noqa: S101 - the session is the engine's
+    own = (url.raw_host, url.port)
+    session.connector.on_miss = lambda peer: peer == own or warming.cancel()
 
 
 async def _connect(session: aiohttp.ClientSession, url: URL) -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from types import TracebackType
-from typing import Self
 
 from multidict import CIMultiDict
 from pyreqwest.client import Client
 from pyreqwest.http import HeaderMap
-from pyreqwest.request import RequestBuilder
+from pyreqwest.request import RequestBuilder, StreamRequest
 from pyreqwest.response import Response
 
 from http_enrich_transport._body import decode, is_bodiless, too_large
-from http_enrich_transport._deadlines import Attempt, Deadlines, Phase
-from http_enrich_transport._engine import TransportEngine, TransportEngineType, WarmupReport
-from http_enrich_transport._guard import not_entered, refuse
+from http_enrich_transport._deadlines import Attempt, Phase
+from http_enrich_transport._engine import TransportEngineType
 from http_enrich_transport._messages import TransportRequest, TransportResponse
 from http_enrich_transport._registry import TransportEngineFactory
 from http_enrich_transport.config import PyreqwestEngineConfig
+from http_enrich_transport.network._engine import NetworkEngine
 from http_enrich_transport.network._gate import EgressGate
 from http_enrich_transport.network._warmup import warm_up, warmup_address
 
@@ -33,95 +31,27 @@ _FRAMED_METHODS = {"POST", "PUT", "PATCH"}
 
 
 @TransportEngineFactory.register(TransportEngineType.PYREQWEST)
-class PyreqwestEngine(TransportEngine):
+class PyreqwestEngine(NetworkEngine):
     """One client of pyreqwest, which runs on a thread of its own."""
 
     Config = PyreqwestEngineConfig
+    _config: PyreqwestEngineConfig
+    _client: Client | None = None
 
-    def __init__(self, config: PyreqwestEngineConfig, *, base_url: str | None = None) -> None:
-        self._config = config
-        self._base_url = base_url
-        self._client: Client | None = None
-        self._deadlines: Deadlines | None = None
-        self._warming: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
+    def _open(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._client = build_client(self._config)
         self._gate = EgressGate(self._config, self._base_url)
-        self._deadlines = Deadlines()
         # Not pyreqwest's own limit: what waits there is sent even if nobody wants it any more.
         self._slots = asyncio.Semaphore(self._config.tcp_connection.limit)
-        if self._base_url and self._config.warmup_timeout:
-            self._warming = asyncio.create_task(self._warm_up(self._base_url))
-        return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.wait({self._warming})
-        if self._deadlines is not None:
-            self._deadlines.close()
-            self._gate.close()
-        if self._client is not None:
-            await self._client.close()
-            self._client = None  # its connections close when the last reference goes
+    async def _close(self) -> None:
+        self._gate.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+            del client  # its connections close when the last reference goes
             await asyncio.sleep(_GOODBYE_SECONDS)
-
-    async def warmed_up(self) -> WarmupReport:
-        """Wait until the warm-up is over; rows need not wait for it."""
-        if self._warming is not None:
-            await asyncio.wait({self._warming})
-        return self.warmup
-
-    async def send(self, request: TransportRequest) -> TransportResponse:
-        """Put *request* on the wire once."""
-        if self._client is None or self._deadlines is None:
-            return not_entered()
-        refusal = refuse(request)
-        if refusal is not None:
-            return refusal
-        attempt = self._deadlines.start(request.timeout or self._config.base_timeout)
-        try:
-            async with self._slots:
-                await self._gate.check(request.url, attempt)
-                return await self._exchange(self._client, request, attempt)
-        except asyncio.CancelledError:
-            if attempt.was_ours():
-                return attempt.timeout()
-            raise
-        except Exception as error:  # noqa: BLE001 - engines never raise
-            if attempt.was_ours():
-                return attempt.timeout()
-            now = self._loop.time()
-            return as_response(error, request.url, attempt, now, self._config.read_timeout)
-        finally:
-            self._deadlines.finish(attempt)
-
-    async def _exchange(
-        self, client: Client, request: TransportRequest, attempt: Attempt
-    ) -> TransportResponse:
-        builder = _builder(client, request)
-        attempt.phase = Phase.WRITING
-        # A task that is cancelled does not stop Rust, so that it has the deadline too.
-        left = max(attempt.ends_at - self._loop.time(), 0.0)
-        # Without a buffer the status is known before the body, and cancelling closes the connection.
-        prepared = builder.timeout(timedelta(seconds=left)).streamed_read_buffer_limit(0).build_streamed()
-        async with prepared as response:
-            attempt.status = response.status
-            attempt.phase = Phase.READING
-            headers = _headers(response.headers)
-            announced = _announced(response.status, headers, request.method)
-            body = await _read(response, announced, self._config.max_response_bytes)
-            if "Content-Encoding" in headers:
-                coding = ", ".join(headers.getall("Content-Encoding"))
-                body = decode(body, coding, self._config.max_response_bytes)
-            return TransportResponse(response.status, headers, body)
 
     async def _warm_up(self, base_url: str) -> None:
         # It cannot connect and leave it at that.
@@ -139,8 +69,32 @@ class PyreqwestEngine(TransportEngine):
         connections = 1 if shared else self._config.tcp_connection.limit
         await warm_up(open_one, self._note, connections=connections, timeout=self._config.warmup_timeout)
 
-    def _note(self, report: WarmupReport) -> None:
-        self.warmup = report
+    async def _exchange(self, request: TransportRequest, attempt: Attempt) -> TransportResponse:
+        async with self._slots:
+            await self._gate.check(request.url, attempt)
+            attempt.phase = Phase.WRITING
+            async with self._prepared(request, attempt) as response:
+                attempt.status = response.status
+                attempt.phase = Phase.READING
+                headers = _headers(response.headers)
+                announced = _announced(response.status, headers, request.method)
+                body = await _read(response, announced, self._config.max_response_bytes)
+                if "Content-Encoding" in headers:
+                    coding = ", ".join(headers.getall("Content-Encoding"))
+                    body = decode(body, coding, self._config.max_response_bytes)
+                return TransportResponse(response.status, headers, body)
+
+    def _prepared(self, request: TransportRequest, attempt: Attempt) -> StreamRequest:
+        assert self._client is not None  # noqa: S101 - set while the engine is entered
+        # A task that is cancelled does not stop Rust, so that it has the deadline too.
+        left = max(attempt.ends_at - self._loop.time(), 0.0)
+        builder = _builder(self._client, request).timeout(timedelta(seconds=left))
+        # Without a buffer the status is known before the body, and cancelling closes the connection.
+        return builder.streamed_read_buffer_limit(0).build_streamed()
+
+    def _failure(self, error: Exception, request: TransportRequest, attempt: Attempt) -> TransportResponse:
+        now = self._loop.time()
+        return as_response(error, request.url, attempt, now, self._config.read_timeout)
 
 
 def _builder(client: Client, request: TransportRequest) -> RequestBuilder:
