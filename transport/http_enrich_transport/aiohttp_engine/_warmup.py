@@ -45,7 +45,7 @@ async def fill_pool(
 
 
 def _give_way(session: aiohttp.ClientSession, url: URL) -> None:
-    """End this task, which may hold the whole pool, when a row wants a connection to another peer than *url*'s."""
+    """End this task, which may hold the whole pool, when a row wants another peer than that of *url*."""
     warming = asyncio.current_task()
     assert warming is not None  # noqa: S101 - coroutines run in tasks
     assert isinstance(session.connector, Connector)  # noqa: S101 - the session is the engine's
