@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from http_enrich_transport.network._dns import NEGATIVE_SECONDS, STALE_SECONDS, HostResolver
+from http_enrich_transport.network._dns import NEGATIVE_SECONDS, RECHECK_SECONDS, STALE_SECONDS, HostResolver
 from tests.support.faults import attempt, outcome
 from tests.support.names import NXDOMAIN, SERVFAIL, Names, resolving
 from tests.support.peer import OK, serving
@@ -196,3 +196,32 @@ async def test_a_resolver_that_fails_is_dns() -> None:
         response = await attempt("http://api.test/", method="POST")
 
     assert outcome(response) == ("dns", "not_sent", None)
+
+
+async def test_a_resolver_that_has_failed_is_left_alone_while_an_old_address_serves() -> None:
+    names, clock = Names({HOST: "10.0.0.1"}), Clock()
+    hosts = resolver(names, clock)
+    await hosts.lookup(HOST)
+
+    names.hosts[HOST] = SERVFAIL
+    asked = []
+    for passed in (61, RECHECK_SECONDS - 0.01, 0.01):
+        clock.now += passed
+        await hosts.lookup(HOST)
+        asked.append(names.asked[HOST])
+
+    assert asked == [2, 2, 3]
+
+
+async def test_who_waits_for_a_name_when_the_engine_closes_is_told() -> None:
+    names = Names({HOST: None})
+    hosts = resolver(names, Clock())
+    waiting = asyncio.create_task(hosts.lookup(HOST))
+    while not names.asked[HOST]:  # noqa: ASYNC110 - the other thread tells nobody
+        await asyncio.sleep(0)
+
+    hosts.close()
+    with pytest.raises(socket.gaierror):
+        await waiting
+
+    names.release.set()

@@ -22,6 +22,9 @@ STALE_SECONDS = 3600.0
 STALE_AFTER = 1.8
 """Seconds to wait for a resolver before a known address is used (RFC 8767 §5, client response timer)."""
 
+RECHECK_SECONDS = 30.0
+"""So long nobody asks a resolver again that has failed, while an old address serves (RFC 8767 §5)."""
+
 NEGATIVE_SECONDS = 1.0
 """A name that does not exist is not asked for again within this time."""
 
@@ -32,6 +35,7 @@ _FLAGS = socket.AI_ADDRCONFIG
 class _Answer(NamedTuple):
     addresses: tuple[str, ...]
     expires_at: float
+    stale_until: float = 0.0
     error: OSError | None = None
 
 
@@ -81,24 +85,29 @@ class HostResolver:
 
     def _turned(self, key: tuple[str, int], answer: _Answer) -> tuple[str, ...]:
         """Spread connections over the addresses of a host."""
-        # Others that waited for the same answer have turned it already.
-        addresses = self._known.get(key, answer).addresses or answer.addresses
-        self._known[key] = answer._replace(addresses=(*addresses[1:], addresses[0]))
-        return addresses
+        known = self._known.get(key, answer)
+        if known.addresses:  # others that waited for the same answer may have turned it already
+            answer = known
+        first, *others = answer.addresses
+        self._known[key] = answer._replace(addresses=(*others, first))
+        return answer.addresses
 
     async def _fresh(self, key: tuple[str, int], old: _Answer | None) -> _Answer:
+        flight = self._flight(key)
+        stale = old if old is not None and self._clock() < old.stale_until else None
+        # Whoever waits may be cancelled; the others still want the answer.
+        await asyncio.wait({flight}, timeout=self._stale_after if stale else None)
+        answer = flight.result() if flight.done() and not flight.cancelled() else None
+        if stale is not None and (answer is None or _may_pass(answer.error)):
+            answer = self._known[key] = stale._replace(expires_at=self._clock() + RECHECK_SECONDS)
+        return answer or _failed(socket.EAI_AGAIN, "the resolver is closed")
+
+    def _flight(self, key: tuple[str, int]) -> asyncio.Task[_Answer]:
         flight = self._flights.get(key)
         if flight is None:
             flight = self._flights[key] = asyncio.ensure_future(self._ask(key))
             flight.add_done_callback(lambda _: self._flights.pop(key, None))
-        usable = old is not None and old.addresses and self._clock() < old.expires_at + STALE_SECONDS
-        # Whoever waits may be cancelled; the others still want the answer.
-        await asyncio.wait({flight}, timeout=self._stale_after if usable else None)
-        answer = flight.result() if flight.done() else None
-        if old is not None and usable and (answer is None or _may_pass(answer.error)):
-            return old
-        assert answer is not None  # noqa: S101 - without an old answer we wait for the new one
-        return answer
+        return flight
 
     async def _ask(self, key: tuple[str, int]) -> _Answer:
         loop = asyncio.get_running_loop()
@@ -108,15 +117,20 @@ class HostResolver:
                 self._threads, self._getaddrinfo, host, None, family, socket.SOCK_STREAM, 0, _FLAGS
             )
         except UnicodeError:  # a label of more than 63 bytes
-            return _Answer((), 0, socket.gaierror(socket.EAI_NONAME, "no such name"))
+            return _failed(socket.EAI_NONAME, "no such name")
         except OSError as error:
-            answer = _Answer((), self._clock() + NEGATIVE_SECONDS, error)
+            answer = _Answer((), self._clock() + NEGATIVE_SECONDS, error=error)
             if not _may_pass(error):
                 self._known[key] = answer
             return answer
         addresses = tuple(dict.fromkeys(str(each[4][0]) for each in found))
-        self._known[key] = _Answer(addresses, self._clock() + self._ttl)
+        expires_at = self._clock() + self._ttl
+        self._known[key] = _Answer(addresses, expires_at, expires_at + STALE_SECONDS)
         return self._known[key]
+
+
+def _failed(number: int, message: str) -> _Answer:
+    return _Answer((), 0.0, error=socket.gaierror(number, message))
 
 
 def _may_pass(error: OSError | None) -> bool:
