@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from cryptography.x509.oid import NameOID
 
 BODY = b'{"id": 1, "name": "' + b"n" * 479 + b'"}'
 """500 bytes of JSON."""
+
+CORES = sorted(os.sched_getaffinity(0))
+"""The client stays on the first and the server on the last: threads that wander double the figures."""
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 
@@ -56,7 +60,7 @@ def certificate(folder: Path) -> None:
 @contextmanager
 def serving(folder: Path | None = None) -> Iterator[str]:
     """Serve in another process, over TLS with the certificate in *folder* if given; yield the address."""
-    command = [sys.executable, "-m", "benchmarks._server", *([str(folder)] if folder else [])]
+    command = [sys.executable, "-m", "benchmarks._server", str(CORES[-1]), *([str(folder)] if folder else [])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -65,7 +69,8 @@ def serving(folder: Path | None = None) -> Iterator[str]:
             process.communicate()  # it ends when its input does
 
 
-async def _serve(folder: str | None) -> None:
+async def _serve(core: int, folder: str | None) -> None:
+    os.sched_setaffinity(0, {core})
     loop = asyncio.get_running_loop()
     context = None
     if folder:
@@ -77,4 +82,4 @@ async def _serve(folder: str | None) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1] if sys.argv[1:] else None))
+    asyncio.run(_serve(int(sys.argv[1]), sys.argv[2] if sys.argv[2:] else None))
