@@ -37,7 +37,18 @@ class Attempt:
     the whole attempt and that of its present phase, whichever comes first.
     """
 
-    __slots__ = ("_cancelling", "due", "ends_at", "expired", "host", "phase", "started", "status", "task")
+    __slots__ = (
+        "_cancelling",
+        "closed",
+        "due",
+        "ends_at",
+        "expired",
+        "host",
+        "phase",
+        "started",
+        "status",
+        "task",
+    )
 
     def __init__(self, seconds: float, now: float = 0.0, task: asyncio.Task[Any] | None = None) -> None:
         self.task = task
@@ -47,7 +58,7 @@ class Attempt:
         self.phase = Phase.WAITING
         self.status: int | None = None
         self.host = ""
-        self.expired = False
+        self.expired = self.closed = False
 
     @property
     def sent(self) -> Sent:
@@ -73,10 +84,20 @@ class Attempt:
         self.expired = False
         return self.task.uncancel() <= self._cancelling
 
-    def timeout(self) -> TransportResponse:
-        """Return the answer for an attempt whose time was up."""
+    @property
+    def cancelled(self) -> bool:
+        """Whether someone else wants the task to end."""
+        return self.task is not None and self.task.cancelling() > self._cancelling
+
+    def interrupted(self) -> TransportResponse:
+        """Return the answer for an attempt that was cut short, by its deadline or the end of its engine."""
+        if self.closed:
+            return self.failed(TransportErrorKind.ENGINE_ERROR, "the engine was closed")
         kind = _TIMEOUT_KINDS.get(self.phase, TransportErrorKind.TOTAL_TIMEOUT)
-        message = f"no complete answer within {self.due - self.started:.3g} s"
+        return self.failed(kind, f"no complete answer within {self.due - self.started:.3g} s")
+
+    def failed(self, kind: TransportErrorKind, message: str) -> TransportResponse:
+        """Return the answer with an error of *kind*, and what is known of the attempt."""
         return TransportResponse.failed(kind, self.sent, message, status=self.status)
 
 
@@ -103,7 +124,11 @@ class Deadlines:
             attempt.was_ours()  # the answer came all the same, so the task goes on uninterrupted
 
     def close(self) -> None:
-        """Stop looking."""
+        """Cut short what is under way."""
+        for attempt in self._attempts:
+            attempt.closed = True
+            attempt.expire()
+        self._attempts.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

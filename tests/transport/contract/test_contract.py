@@ -16,6 +16,8 @@ from tests.support.answers import ENGINES, Answer, Peer, peer
 
 pytestmark = pytest.mark.parametrize("name", ENGINES)
 
+ONE_AT_A_TIME = {name: {"tcp_connection": {"limit": 1}} for name in ENGINES if name != "memory"}
+
 
 def get(made: Peer, target: str = "/a", **fields: object) -> TransportRequest:
     return TransportRequest("GET", made.url + target, **fields)  # type: ignore[arg-type]
@@ -158,6 +160,18 @@ async def test_cancelling_goes_through(name: str) -> None:
 
         with pytest.raises(asyncio.CancelledError):
             await sending
+
+
+async def test_leaving_the_engine_answers_what_is_under_way(name: str) -> None:
+    async with peer(name, Answer(silent=True), **ONE_AT_A_TIME.get(name, {})) as made:
+        sending = [asyncio.create_task(made.engine.send(get(made, timeout=2.0))) for _ in range(2)]
+        await made.arrived.wait()
+        await made.engine.__aexit__(None, None, None)
+        responses = await asyncio.gather(*sending)
+
+    assert [each.error and each.error.kind for each in responses] == ["engine_error"] * 2
+    assert responses[0].sent is Sent.MAYBE_SENT
+    assert responses[1].sent is (Sent.NOT_SENT if name in ONE_AT_A_TIME else Sent.MAYBE_SENT)
 
 
 async def test_a_callers_shorter_timeout_wins(name: str) -> None:

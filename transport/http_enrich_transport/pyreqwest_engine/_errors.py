@@ -44,7 +44,7 @@ def as_response(
     """Return the answer that says what *error* means; *now* is the time of the loop's clock."""
     if isinstance(error, exceptions.RequestTimeoutError):
         if now >= attempt.ends_at - TICK_SECONDS:
-            return attempt.timeout()
+            return attempt.interrupted()
         kind, sent = _timeout(error, attempt, now, read_timeout)
     else:
         kind, sent = _classify(error)
