@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from http_enrich_spark.config import PipelineError, check_pipeline, load_pipeline
-from http_enrich_transport import TransportConfig, parse_transport
+from http_enrich_transport import TransportConfig, TransportEngineFactory, parse_transport
 from tests.docs.conftest import PAGE
 from tests.docs.test_blocks import REST
 from tests.transport.contract import test_contract
@@ -87,7 +87,8 @@ def test_a_name_that_leads_nowhere_says_why(name: str, said: str) -> None:
     assert "transport.engine" in str(caught.value)
 
 
-def test_the_decorator_is_for_processes_of_ones_own() -> None:
+def test_the_decorator_is_for_processes_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TransportEngineFactory, "_engines", dict(TransportEngineFactory._engines))
     block = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S)[1]
 
     exec(compile(block, str(PAGE), "exec"), {})
