@@ -75,6 +75,7 @@ def test_what_travels_to_the_workers_finds_it_there() -> None:
         ("acme_http:Engine", "has no attribute 'Engine'"),
         ("acme_http:HttpxConfig", "it is no TransportEngine"),
         ("acme_http:refuse", "it is no TransportEngine"),
+        (".foo:Bar", "it has to be installed here"),
         (":", "it has to be installed here"),
         ("acme", "there are: aiohttp, httpx, memory, pyreqwest"),
     ],

@@ -65,9 +65,6 @@ def classified(error: Exception, status: int | None = None) -> TransportError:
         (aiohttp.InvalidUrlRedirectClientError, "invalid_request"),
         (aiohttp.NonHttpUrlClientError, "invalid_request"),
         (aiohttp.NonHttpUrlRedirectClientError, "invalid_request"),
-        (ValueError, "invalid_request"),
-        (TypeError, "invalid_request"),
-        (AssertionError, "invalid_request"),
     ],
 )
 def test_before_a_connection_is_used_nothing_was_sent(error: type[Exception], kind: str) -> None:
@@ -200,6 +197,13 @@ async def test_a_peer_that_speaks_no_tls() -> None:
 
     assert exchange.response is not None
     assert (exchange.error_kind, exchange.response.sent) == ("tls_handshake", Sent.NOT_SENT)
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, AssertionError])
+def test_a_plain_exception_while_writing_may_have_been_sent(error: type[Exception]) -> None:
+    found = classified(error())
+
+    assert (found.kind, found.sent) == ("invalid_request", Sent.MAYBE_SENT)
 
 
 def descendants(kind: type[Exception]) -> set[type[Exception]]:

@@ -122,3 +122,9 @@ async def test_the_text_of_an_exception_is_not_quoted() -> None:
     response = await MemoryEngine(broken).send(TransportRequest("GET", "http://api.test/"))
 
     assert "canary" not in repr(response)
+
+
+def test_serves_one_event_loop_after_the_other() -> None:
+    engine = MemoryEngine.always(200)
+
+    assert [asyncio.run(engine.send(GET)).status for _ in range(2)] == [200, 200]

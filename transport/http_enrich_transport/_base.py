@@ -50,14 +50,14 @@ class BaseEngine(TransportEngine):
         try:
             return await self._exchange(request, attempt)
         except asyncio.CancelledError:
-            if attempt.was_ours():
+            if attempt.take_back():
                 return attempt.interrupted()
             if attempt.cancelled:
                 raise
             # Something that the library waited for was cancelled, but nobody cancels us.
             return attempt.failed(TransportErrorKind.ENGINE_ERROR, "the request was given up")
         except Exception as error:  # noqa: BLE001 - engines never raise
-            return attempt.interrupted() if attempt.was_ours() else self._failure(error, request, attempt)
+            return attempt.interrupted() if attempt.take_back() else self._failure(error, request, attempt)
         finally:
             deadlines.finish(attempt)
 

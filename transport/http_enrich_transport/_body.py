@@ -61,10 +61,8 @@ def decode(body: bytes, coding: str, limit: int) -> bytes:
         return body
     decoder = _DECODERS.get(name.removeprefix("x-"))
     if decoder is None or not decoder.installed:
-        known = accept_encoding()
-        raise BodyError(
-            TransportErrorKind.CONTENT_ENCODING, f"the body is coded as {name[:40]!r}; known here: {known}"
-        )
+        message = f"the body is coded in a way that was not asked for; known here: {accept_encoding()}"
+        raise BodyError(TransportErrorKind.CONTENT_ENCODING, message)
     try:
         return _joined(decoder.pieces(body), limit)
     except decoder.failure:
@@ -161,20 +159,23 @@ class _Members:
 class _Decoder:
     """One coding, if its library is installed."""
 
-    def __init__(self, pieces: Callable[[bytes], Iterator[bytes]], library: str, failure: str) -> None:
+    def __init__(
+        self, pieces: Callable[[bytes], Iterator[bytes]], library: str, failure: str, empty: bytes
+    ) -> None:
         self.pieces = pieces
         self.failure: type[Exception] = zlib.error
         try:
             self.failure = getattr(import_module(library), failure)
-        except ImportError:
+            list(pieces(empty))  # an older version may lack what we need of it
+        except (ImportError, AttributeError, TypeError):
             self.installed = False
         else:
             self.installed = True
 
 
 _DECODERS = {
-    "gzip": _Decoder(_gzip, "zlib", "error"),
-    "deflate": _Decoder(_deflate, "zlib", "error"),
-    "br": _Decoder(_brotli, "brotli", "error"),
-    "zstd": _Decoder(_zstd, "backports.zstd", "ZstdError"),
+    "gzip": _Decoder(_gzip, "zlib", "error", b""),
+    "deflate": _Decoder(_deflate, "zlib", "error", b"\x03\x00"),
+    "br": _Decoder(_brotli, "brotli", "error", b"\x06"),
+    "zstd": _Decoder(_zstd, "backports.zstd", "ZstdError", b""),
 }

@@ -77,8 +77,8 @@ class Attempt:
             self.expired = True
             self.task.cancel()
 
-    def was_ours(self) -> bool:
-        """Say whether the task was interrupted by its deadline and nothing else; asked once."""
+    def take_back(self) -> bool:
+        """Take the interruption back, if there was one; return whether nobody else wants the task to end."""
         if not self.expired or self.task is None:
             return False
         self.expired = False
@@ -87,7 +87,7 @@ class Attempt:
     @property
     def cancelled(self) -> bool:
         """Whether someone else wants the task to end."""
-        return self.task is not None and self.task.cancelling() > self._cancelling
+        return self.task is not None and self.task.cancelling() > 0
 
     def interrupted(self) -> TransportResponse:
         """Return the answer for an attempt that was cut short, by its deadline or the end of its engine."""
@@ -105,23 +105,23 @@ class Deadlines:
     """The attempts under way on one event loop."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._attempts: set[Attempt] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, seconds: float) -> Attempt:
         """Begin an attempt of the current task that may take *seconds*."""
-        attempt = Attempt(seconds, self._loop.time(), asyncio.current_task())
+        attempt = Attempt(seconds, self.loop.time(), asyncio.current_task())
         self._attempts.add(attempt)
         if self._timer is None:
-            self._timer = self._loop.call_later(TICK_SECONDS, self._sweep)
+            self._timer = self.loop.call_later(TICK_SECONDS, self._sweep)
         return attempt
 
     def finish(self, attempt: Attempt) -> None:
         """Take *attempt* off the list; it is not interrupted any more."""
         self._attempts.discard(attempt)
         if attempt.expired:
-            attempt.was_ours()  # the answer came all the same, so the task goes on uninterrupted
+            attempt.take_back()  # the answer came all the same, so the task goes on uninterrupted
 
     def close(self) -> None:
         """Cut short what is under way."""
@@ -134,8 +134,8 @@ class Deadlines:
             self._timer = None
 
     def _sweep(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         for attempt in [each for each in self._attempts if each.due <= now]:
             self._attempts.discard(attempt)
             attempt.expire()
-        self._timer = self._loop.call_later(TICK_SECONDS, self._sweep) if self._attempts else None
+        self._timer = self.loop.call_later(TICK_SECONDS, self._sweep) if self._attempts else None

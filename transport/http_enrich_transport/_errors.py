@@ -8,10 +8,13 @@ a retry has to know: what was never sent may be sent again whatever its method.
                  dns  dns_timeout
                  connect_refused  connect_timeout  connect_error
                  tls_verify  tls_protocol  tls_handshake
-    maybe sent   tls_client_cert  read_timeout  total_timeout
-                 disconnected  reset  engine_error
+    maybe sent   tls_client_cert  read_timeout
+                 disconnected  reset
     responded    body_incomplete  body_too_large  content_encoding
                  protocol  header_too_large
+    any of them  total_timeout  engine_error
+
+An engine that knows less about a failure says maybe sent.
 """
 
 from __future__ import annotations

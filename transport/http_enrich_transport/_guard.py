@@ -52,18 +52,32 @@ def refuse(request: TransportRequest) -> TransportResponse | None:
 
 def _complaint(request: TransportRequest) -> str | None:
     # No value is quoted: it may be a secret, or a row's.
-    address = _URL.fullmatch(request.url)
+    if not isinstance(request.timeout, int | float | None):
+        return "the timeout is no number"
+    address = _matches(_URL, request.url)
     if address is None or int(address[1] or 0) > _MAX_PORT:
         return "the address is no complete, percent-encoded http or https URL"
     if _DOTS.search(request.url.partition("?")[0]):
         return "the path has a segment '.' or '..', which would lead to another one"
-    if not _TOKEN.fullmatch(request.method):
+    if not _matches(_TOKEN, request.method):
         return "the method is no HTTP token"
     for name, value in request.headers.items():
-        if not _TOKEN.fullmatch(name):
-            return "a header's name is no HTTP token"
-        if name.lower() in ENGINE_HEADERS:
-            return f"the header {name!r} is the engine's own and cannot be set"
-        if not isinstance(value, str) or _CONTROL.search(value):
-            return f"the value of the header {name!r} has control characters, or is no text"
+        complaint = _header_complaint(name, value)
+        if complaint is not None:
+            return complaint
     return None
+
+
+def _header_complaint(name: str, value: str) -> str | None:
+    if not _matches(_TOKEN, name):
+        return "a header's name is no HTTP token"
+    if name.lower() in ENGINE_HEADERS:
+        return f"the header {name!r} is the engine's own and cannot be set"
+    if not isinstance(value, str) or _CONTROL.search(value):
+        return f"the value of the header {name!r} has control characters, or is no text"
+    return None
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> re.Match[str] | None:
+    # What comes out of data may be of any type, whatever the annotations say.
+    return pattern.fullmatch(value) if isinstance(value, str) else None

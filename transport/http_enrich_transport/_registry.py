@@ -50,7 +50,7 @@ class TransportEngineFactory:
     def get(cls, name: str) -> type[TransportEngine]:
         """Return the engine class called *name*; raises `UnknownEngineError`."""
         if name not in cls._engines and name in _SHIPPED:
-            import_module(_SHIPPED[name][1], __package__)
+            _import_shipped(name)
         if name in cls._engines:
             return cls._engines[name]
         path = name if ":" in name else _installed().get(name)
@@ -103,6 +103,14 @@ def _model(name: Any) -> tuple[type[TransportConfig], str]:
     return engine.Config, f"{engine.__module__}:{engine.__qualname__}"
 
 
+def _import_shipped(name: str) -> None:
+    try:
+        import_module(_SHIPPED[name][1], __package__)
+    except ImportError as error:
+        reason = f"{error}; install the extra {name!r} of this package on the executors"
+        raise UnknownEngineError(name, reason=reason) from error
+
+
 def _installed() -> dict[str, str]:
     return {each.name: each.value for each in entry_points(group=ENTRY_POINTS)}
 
@@ -113,7 +121,7 @@ def _imported(path: str) -> type[TransportEngine]:
         engine: Any = import_module(module)
         for part in name.split("."):
             engine = getattr(engine, part)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UnknownEngineError(
             path, reason=f"{error}; it has to be installed here and on the executors"
         ) from error

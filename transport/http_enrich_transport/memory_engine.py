@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from importlib import import_module
@@ -24,7 +25,7 @@ class MemoryEngine(BaseEngine):
     """
     Answers from a function and remembers what it was asked.
 
-    The function may be plain or async. It may not be entered first. What no
+    The function may be plain or async. It need not be entered. What no
     engine sends is refused here too, and an answer has to come in time and fit
     the limit of size. An exception in the function is an `engine_error`, since
     engines do not raise.
@@ -60,7 +61,8 @@ class MemoryEngine(BaseEngine):
 
     async def send(self, request: TransportRequest) -> TransportResponse:
         """Hand *request* to the function."""
-        self._deadlines = self._deadlines or Deadlines()
+        if self._deadlines is None or self._deadlines.loop is not asyncio.get_running_loop():
+            self._deadlines = Deadlines()
         return await super().send(request)
 
     async def _exchange(self, request: TransportRequest, attempt: Attempt) -> TransportResponse:

@@ -83,6 +83,8 @@ class WorkerResourceManager:
             others = [each for each in cls._managers if each.alive and each is not manager]
             cls._managers = [*others, manager]
             surplus = [each for each in others if not each._tasks][: max(0, len(others) + 1 - MAX_PLANS)]
+            for each in surplus:
+                each._stopping = True  # nobody else may take it from here on
         for each in surplus:
             each.close()
         manager._wait()
@@ -172,8 +174,9 @@ class WorkerResourceManager:
             await asyncio.Event().wait()
         finally:
             self._stopping = True
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await engine.__aexit__(None, None, None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await engine.__aexit__(None, None, None)
 
 
 os.register_at_fork(after_in_child=WorkerResourceManager._forget)

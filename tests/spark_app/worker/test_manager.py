@@ -280,3 +280,11 @@ def test_a_transport_that_cannot_be_built_leaves_no_thread_behind() -> None:
         WorkerResourceManager.get(plan)
 
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("engine", ["aiohttp", "pyreqwest"])
+def test_a_file_that_is_missing_is_named(engine: str) -> None:
+    transport = {"engine": engine, "tls": {"ca_bundle": "/no/such.pem"}}
+
+    with pytest.raises(FileNotFoundError, match=r"/no/such\.pem"):
+        WorkerResourceManager.get(plan(transport=transport))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from typing import Any
 
 import pytest
 
@@ -160,6 +161,35 @@ async def test_cancelling_goes_through(name: str) -> None:
 
         with pytest.raises(asyncio.CancelledError):
             await sending
+
+
+async def test_a_cancellation_that_came_before_goes_through(name: str) -> None:
+    async def cancelled(made: Peer) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await made.engine.send(get(made))
+
+    async with peer(name, Answer(silent=True)) as made:
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(cancelled(made))
+
+
+NO_REQUESTS: list[dict[str, Any]] = [
+    {"method": "GET", "url": None},
+    {"method": 5, "url": "http://h/"},
+    {"method": "GET", "url": "http://h/", "timeout": "5"},
+    {"method": "GET", "url": "http://h/", "headers": {5: "x"}},
+]
+
+
+@pytest.mark.parametrize("fields", NO_REQUESTS)
+async def test_what_is_no_request_is_refused_too(name: str, fields: dict[str, Any]) -> None:
+    async with peer(name) as made:
+        response = await made.engine.send(TransportRequest(**fields))
+
+    assert response.error is not None
+    assert (response.error.kind, response.sent) == ("invalid_request", Sent.NOT_SENT)
 
 
 async def test_leaving_the_engine_answers_what_is_under_way(name: str) -> None:

@@ -29,7 +29,7 @@ PRIVATE = [
 PUBLIC = ["8.8.8.8", "1.1.1.1", "100.63.255.255", "172.32.0.1", "2606:4700::1111", "2a00:1450:4001::1"]
 
 # What IPv6 makes of an IPv4 address, of which a word is written as {0} and {1}; Teredo inverts it.
-FORMS = ["::ffff:{0}:{1}", "64:ff9b::{0}:{1}", "64:ff9b:1::{0}:{1}", "2002:{0}:{1}::1", "::{0}:{1}"]
+FORMS = ["::ffff:{0}:{1}", "64:ff9b::{0}:{1}", "2002:{0}:{1}::1", "::{0}:{1}"]
 SIIT, TEREDO = "::ffff:0:{0}:{1}", "2001:0:808:808::{0}:{1}"
 
 
@@ -217,3 +217,12 @@ async def test_an_international_name_in_base_url_may_be_private() -> None:
             response = await attempt(f"http://xn--bcher-kva.test:{server.url.rpartition(':')[2]}/")
 
     assert outcome(response) == (None, "responded", 200)
+
+
+def test_translated_addresses_that_hide_the_ipv4_one_are_off_limits() -> None:
+    assert not policy().allows("64:ff9b:1:a9fe:a9:fe00:808:808", "api.test")
+    assert policy("64:ff9b:1::/48").allows("64:ff9b:1:a9fe:a9:fe00:808:808", "api.test")
+
+
+def test_a_host_is_the_same_in_capitals() -> None:
+    assert policy(named="http://LOCALHOST:1").allows("127.0.0.1", "LocalHost")

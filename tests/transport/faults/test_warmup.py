@@ -168,10 +168,15 @@ async def test_an_engine_that_is_closed_while_warming_up(kind: str) -> None:
         async with full_backlog() as full, greeting(silent) as stalled:
             url = {"tcp": full, "tls": stalled.url, "dns": "http://api.test/"}[kind]
             async with asyncio.timeout(3), engine_for(url, **{**WARM, "warmup_timeout": 60}):
-                await asyncio.sleep(0.02)
-            left = [each for each in asyncio.all_tasks() if "open_one" in repr(each)]
+                while not warming():  # noqa: ASYNC110 - it tells nobody
+                    await asyncio.sleep(0)
+            left = warming()
 
     assert left == []
+
+
+def warming() -> list[asyncio.Task[Any]]:
+    return [each for each in asyncio.all_tasks() if "warm_up.<locals>.attempt" in repr(each)]
 
 
 async def test_no_warm_up_without_an_address_or_time() -> None:
@@ -181,3 +186,34 @@ async def test_no_warm_up_without_an_address_or_time() -> None:
             report = await engine.warmed_up()
 
     assert (report.warmed_up, report.error, server.connections) == (False, None, 1)
+
+
+async def test_rows_wait_no_longer_for_a_warm_up_than_for_a_connection() -> None:
+    """W1"""
+    async with greeting(silent) as stalled:
+        url = stalled.url.replace("http:", "https:")
+        config = {**WARM, "connect_timeout": 0.1, "base_timeout": 2, "warmup_timeout": 60}
+        async with engine_for(url, **config) as engine:
+            await under_way(engine)
+            response = await engine.send(TransportRequest("GET", url))
+
+    assert outcome(response) == ("connect_timeout", "not_sent", None)
+
+
+async def test_a_warm_up_reads_what_it_asked_for() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000
+    warm = {**WARM, "warmup": {"method": "GET"}}
+    async with serving(answer) as server, engine_for(server.url, **warm) as engine:
+        await engine.warmed_up()
+        await engine.send(TransportRequest("GET", server.url))
+
+    assert server.connections == 4
+
+
+@pytest.mark.parametrize("pool", [{"force_close": True}, {"keepalive_timeout": 0}])
+async def test_connections_that_nobody_keeps_are_not_warmed_up(pool: dict[str, Any]) -> None:
+    warm = {**WARM, "tcp_connection": pool}
+    async with serving(OK) as server, engine_for(server.url, **warm) as engine:
+        report = await engine.warmed_up()
+
+    assert (report.connections, server.connections) == (0, 0)

@@ -40,7 +40,9 @@ class AiohttpEngine(NetworkEngine):
         await self._session.close()
 
     async def _warm_up(self, base_url: str) -> None:
-        await fill_pool(self._session, self._config, base_url, self._note)
+        tcp = self._config.tcp_connection
+        if not tcp.force_close and tcp.keepalive_timeout:
+            await fill_pool(self._session, self._config, base_url, self._note)
 
     async def _exchange(self, request: TransportRequest, attempt: Attempt) -> TransportResponse:
         current.set(attempt)

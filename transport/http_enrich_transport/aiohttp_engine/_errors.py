@@ -77,10 +77,10 @@ _BY_TYPE: list[tuple[type[Exception], Kind, Sent]] = [
     # Once connected, TLS speaks up when the peer wants a certificate that we have not.
     (ssl.SSLError, Kind.TLS_CLIENT_CERT, Sent.MAYBE_SENT),
     (OSError, Kind.RESET, Sent.MAYBE_SENT),
-    # aiohttp refuses bad header values, methods and hosts with plain exceptions.
-    (ValueError, Kind.INVALID_REQUEST, Sent.NOT_SENT),
-    (TypeError, Kind.INVALID_REQUEST, Sent.NOT_SENT),
-    (AssertionError, Kind.INVALID_REQUEST, Sent.NOT_SENT),
+    # aiohttp refuses bad header values, methods and hosts with plain exceptions, mostly before it writes.
+    (ValueError, Kind.INVALID_REQUEST, Sent.MAYBE_SENT),
+    (TypeError, Kind.INVALID_REQUEST, Sent.MAYBE_SENT),
+    (AssertionError, Kind.INVALID_REQUEST, Sent.MAYBE_SENT),
 ]
 
 

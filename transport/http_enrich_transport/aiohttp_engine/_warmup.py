@@ -34,7 +34,8 @@ async def fill_pool(
         current.set(Attempt(config.warmup_timeout, loop.time()))
         try:
             if config.warmup.method is None:
-                await _connect(session, url)
+                async with asyncio.timeout(config.connect_timeout):
+                    await _connect(session, url)
             else:
                 await _ask(session, config.warmup.method, url)
         except Exception as error:  # noqa: BLE001 - a run without warm-up is a slower run, no failed one
@@ -72,4 +73,5 @@ async def _connect(session: aiohttp.ClientSession, url: URL) -> None:
 
 async def _ask(session: aiohttp.ClientSession, method: str, url: URL) -> None:
     async with session.request(method, url, allow_redirects=False) as response:
-        await response.content.readany()
+        while await response.content.readany():
+            pass  # a connection whose answer was not read to its end is of no use

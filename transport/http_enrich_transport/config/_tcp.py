@@ -13,7 +13,7 @@ class PoolConfig(Settings):
     """The connection pool of one worker process."""
 
     limit: Count = 10
-    """Concurrent TCP connections per worker."""
+    """Connections in use at a time, per worker process."""
     keepalive_timeout: Seconds = 15
     """Seconds an idle connection is kept; less than the server's, or it hangs up on a request."""
     ttl_dns_cache: Seconds = 60

@@ -24,6 +24,7 @@ _NEVER = [
         "224.0.0.0/4",
         "240.0.0.0/4",
         "::/128",
+        "64:ff9b:1::/48",  # each network puts the IPv4 address elsewhere (RFC 8215)
         "fe80::/10",
         "fec0::/10",
         "ff00::/8",
@@ -35,7 +36,7 @@ _GIVEN_OUT = ip_network("2000::/3")
 _PROTOCOLS = ip_network("192.0.0.0/24")
 
 # IPv6 addresses that stand for an IPv4 address, in their last four bytes.
-_NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("::/96"))
+_NAT64 = (ip_network("64:ff9b::/96"), ip_network("::/96"))
 
 
 class EgressBlockedError(OSError):
@@ -61,6 +62,7 @@ class EgressPolicy:
 
     def allows(self, address: str, host: str) -> bool:
         """Say whether *host* may be connected to at *address*, which is a literal."""
+        host = host.lower()
         found = ip_address(address.partition("%")[0])
         inner = _unwrapped(found)
         if any(each in network for network in self._networks for each in (found, inner)):
@@ -71,6 +73,7 @@ class EgressPolicy:
 
     def names(self, host: str) -> bool:
         """Say whether the pipeline names *host* literally; all one can ask when a proxy looks it up."""
+        host = host.lower()
         return host in self._named or (_is_network(host) and self.allows(host, host))
 
 

@@ -43,8 +43,10 @@ class NetworkEngine(BaseEngine):
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.wait({self._warming})
+        opened = self._deadlines is not None
         await super().__aexit__(exc_type, exc_val, exc_tb)
-        await self._close()
+        if opened:
+            await self._close()
 
     async def warmed_up(self) -> WarmupReport:
         """Wait until the warm-up is over; rows need not wait for it."""
@@ -58,7 +60,7 @@ class NetworkEngine(BaseEngine):
 
     @abstractmethod
     async def _close(self) -> None:
-        """Close the client, if there is one, and its connections."""
+        """Close the client and its connections."""
 
     @abstractmethod
     async def _warm_up(self, base_url: str) -> None:

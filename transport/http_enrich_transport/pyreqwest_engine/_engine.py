@@ -58,7 +58,8 @@ class PyreqwestEngine(NetworkEngine):
         request = TransportRequest(
             self._config.warmup.method or "HEAD",
             warmup_address(base_url, self._config.warmup.path),
-            timeout=self._config.warmup_timeout,
+            # It holds a slot meanwhile, which a row may want.
+            timeout=min(self._config.warmup_timeout, self._config.connect_timeout),
         )
 
         async def open_one() -> str | None:
