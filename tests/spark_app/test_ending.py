@@ -75,8 +75,11 @@ def test_a_process_whose_main_thread_is_stuck_in_c_ends_as_well() -> None:
     stuck = """
 lock, libc = ctypes.create_string_buffer(64), ctypes.CDLL(None)
 libc.pthread_mutex_lock(lock)
+parent = os.getpid()
 if os.fork() == 0:
-    time.sleep(0.1), os.kill(os.getppid(), signal.SIGTERM), os._exit(0)
+    while open(f"/proc/{parent}/task/{parent}/stat").read().rpartition(")")[2].split()[0] != "S":
+        pass  # until its main thread sleeps
+    os.kill(parent, signal.SIGTERM), os._exit(0)
 libc.pthread_mutex_lock(lock)
 """
     assert run(CLOSES + stuck) == ("closed", 1)
