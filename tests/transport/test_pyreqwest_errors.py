@@ -6,8 +6,8 @@ import pytest
 from pyreqwest import exceptions
 
 from http_enrich_transport import Sent, TransportError
-from http_enrich_transport._body import BodyError, too_large
 from http_enrich_transport._deadlines import Attempt, Phase
+from http_enrich_transport._errors import BodyError, too_large
 from http_enrich_transport.network._egress import EgressBlockedError
 from http_enrich_transport.network._gate import LookupFailedError
 from http_enrich_transport.pyreqwest_engine._errors import as_response

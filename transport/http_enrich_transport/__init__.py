@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ._engine import TransportEngine, TransportEngineType, UnknownEngineError, WarmupReport
 from ._errors import RETRYABLE_KINDS, Sent, TransportError, TransportErrorKind
-from ._guard import ENGINE_HEADERS, refuse
+from ._guard import ENGINE_HEADERS, is_token, refuse
 from ._hints import did_you_mean
 from ._loop import new_event_loop
 from ._messages import TransportRequest, TransportResponse, header_map
 from ._redact import redact_url
 from ._registry import TransportEngineFactory, TransportRuntimeFactory, parse_transport
 from ._secret import RESOLVED, SecretText
-from ._settings import Bytes, Count, Seconds, Settings, at_key
+from ._settings import Bytes, Count, Seconds, Settings, at_key, split_http_url
 from .config import (
     AiohttpEngineConfig,
     EgressConfig,
@@ -64,10 +64,12 @@ __all__ = [
     "at_key",
     "did_you_mean",
     "header_map",
+    "is_token",
     "new_event_loop",
     "parse_transport",
     "redact_url",
     "refuse",
+    "split_http_url",
 ]
 
 

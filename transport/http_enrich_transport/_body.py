@@ -13,7 +13,9 @@ from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from typing import Any
 
-from ._errors import TransportErrorKind
+from multidict import MultiMapping
+
+from ._errors import BodyError, TransportErrorKind, too_large
 
 _PIECE = 256 * 1024
 """The most that a decoder gives at a time."""
@@ -25,19 +27,6 @@ _ZSTD_WINDOW_LOG = 23
 """8 MiB, the most that a peer may ask for over HTTP (RFC 9659 §3)."""
 
 
-class BodyError(Exception):
-    """The body is of no use; *kind* says why."""
-
-    def __init__(self, kind: TransportErrorKind, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-def too_large(limit: int) -> BodyError:
-    """Return the error for a body beyond *limit* bytes."""
-    return BodyError(TransportErrorKind.BODY_TOO_LARGE, f"the body is larger than {limit} bytes")
-
-
 def is_bodiless(method: str, status: int) -> bool:
     """Say whether the answer has no body, whatever length it announces (RFC 9110 §6.4.1)."""
     return method == "HEAD" or status in (204, 304)
@@ -46,6 +35,13 @@ def is_bodiless(method: str, status: int) -> bool:
 def accept_encoding() -> str:
     """Return what to ask peers for: the codings that can be undone on this machine."""
     return ", ".join(name for name in _DECODERS if _DECODERS[name].installed)
+
+
+def decoded(headers: MultiMapping[str], body: bytes, limit: int) -> bytes:
+    """Return *body* without the codings that *headers* name; raises as `decode` does."""
+    if "Content-Encoding" not in headers:
+        return body
+    return decode(body, ", ".join(headers.getall("Content-Encoding")), limit)
 
 
 def decode(body: bytes, coding: str, limit: int) -> bytes:

@@ -81,3 +81,28 @@ class TransportError(msgspec.Struct, frozen=True):
     kind: TransportErrorKind
     sent: Sent
     message: str
+
+
+TypeTable = list[tuple[type[Exception], TransportErrorKind, Sent]]
+"""What exceptions of a library mean, most specific class first."""
+
+
+def by_type(error: Exception, table: TypeTable) -> tuple[TransportErrorKind, Sent]:
+    """Return what *table* says of *error*; an engine error if it is not in there."""
+    for known, kind, sent in table:
+        if isinstance(error, known):
+            return kind, sent
+    return TransportErrorKind.ENGINE_ERROR, Sent.MAYBE_SENT
+
+
+class BodyError(Exception):
+    """The body is of no use; *kind* says why."""
+
+    def __init__(self, kind: TransportErrorKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def too_large(limit: int) -> BodyError:
+    """Return the error for a body beyond *limit* bytes."""
+    return BodyError(TransportErrorKind.BODY_TOO_LARGE, f"the body is larger than {limit} bytes")

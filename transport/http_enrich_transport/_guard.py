@@ -42,6 +42,11 @@ _URL = re.compile(
 _DOTS = re.compile(r"/(\.|%2e){1,2}(/|\?|$)", re.IGNORECASE)
 
 
+def is_token(value: object) -> bool:
+    """Say whether *value* can name a header or a method (RFC 9110 §5.6.2)."""
+    return _matches(_TOKEN, value) is not None
+
+
 def refuse(request: TransportRequest) -> TransportResponse | None:
     """Return the answer to a *request* that must not be sent, or None if it may."""
     complaint = _complaint(request)
@@ -59,7 +64,7 @@ def _complaint(request: TransportRequest) -> str | None:
         return "the address is no complete, percent-encoded http or https URL"
     if _DOTS.search(request.url.partition("?")[0]):
         return "the path has a segment '.' or '..', which would lead to another one"
-    if not _matches(_TOKEN, request.method):
+    if not is_token(request.method):
         return "the method is no HTTP token"
     for name, value in request.headers.items():
         complaint = _header_complaint(name, value)
@@ -69,7 +74,7 @@ def _complaint(request: TransportRequest) -> str | None:
 
 
 def _header_complaint(name: str, value: str) -> str | None:
-    if not _matches(_TOKEN, name):
+    if not is_token(name):
         return "a header's name is no HTTP token"
     if name.lower() in ENGINE_HEADERS:
         return f"the header {name!r} is the engine's own and cannot be set"

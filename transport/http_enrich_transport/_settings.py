@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Self
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -60,6 +61,16 @@ class Settings(BaseModel):
         except ValidationError as error:
             details = [_explained(cls, each) for each in error.errors(include_url=False)]
             raise ValidationError.from_exception_data(cls.__name__, details, hide_input=True) from None
+
+
+def split_http_url(value: str) -> SplitResult | None:
+    """Return the parts of *value* if it is an http or https address with a host, else None."""
+    try:
+        parts = urlsplit(value)
+        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None  # the reason may quote credentials
+    return parts if complete else None
 
 
 def at_key(key: str, value: Any, error: ValueError) -> ValidationError:

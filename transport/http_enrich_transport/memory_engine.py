@@ -11,7 +11,7 @@ from typing import Any, Self
 from ._base import BaseEngine
 from ._deadlines import Attempt, Deadlines, Phase
 from ._engine import TransportEngineType
-from ._errors import Sent, TransportErrorKind
+from ._errors import BodyError, Sent, TransportErrorKind, too_large
 from ._messages import TransportRequest, TransportResponse
 from ._registry import TransportEngineFactory
 from .config import MemoryEngineConfig, TransportConfig
@@ -70,14 +70,14 @@ class MemoryEngine(BaseEngine):
         attempt.phase = Phase.WRITING
         answer: Any = self._handler(request)
         response: TransportResponse = await answer if inspect.isawaitable(answer) else answer
-        limit = self._config.max_response_bytes
-        if len(response.body) > limit:
-            kind = TransportErrorKind.BODY_TOO_LARGE
-            message = f"the body is larger than {limit} bytes"
-            return TransportResponse.failed(kind, Sent.RESPONDED, message, status=response.status)
+        attempt.status = response.status
+        if len(response.body) > self._config.max_response_bytes:
+            raise too_large(self._config.max_response_bytes)
         return response
 
     def _failure(self, error: Exception, request: TransportRequest, attempt: Attempt) -> TransportResponse:
+        if isinstance(error, BodyError):
+            return attempt.failed(error.kind, str(error))
         name = type(error).__name__
         return TransportResponse.failed(TransportErrorKind.ENGINE_ERROR, Sent.MAYBE_SENT, name)
 

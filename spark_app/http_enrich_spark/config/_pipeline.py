@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,7 +21,9 @@ from http_enrich_transport import (
     Count,
     Settings,
     TransportConfig,
+    is_token,
     parse_transport,
+    split_http_url,
 )
 
 from ._template import Template, as_json_template
@@ -63,12 +63,8 @@ class SourceConfig(Settings):
 
 
 def _base_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        complete = False  # the reason may quote credentials
-    if not complete or not value.isprintable() or " " in value:
+    parts = split_http_url(value)
+    if parts is None or not value.isprintable() or " " in value:
         msg = "expected an address such as https://api.example.com (of a connection: https://${conn.ID.host})"
         raise ValueError(msg)
     if "@" in parts.netloc:
@@ -88,7 +84,7 @@ def _seen(path: Template) -> Template:
 
 
 def _header_name(name: str) -> str:
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+    if not is_token(name):
         msg = f"{name!r} is not a header name"
         raise ValueError(msg)
     if name.lower() in ENGINE_HEADERS:

@@ -9,7 +9,8 @@ from time import process_time
 import pytest
 
 from http_enrich_transport import TransportRequest, TransportResponse
-from http_enrich_transport._body import BodyError, decode
+from http_enrich_transport._body import decode
+from http_enrich_transport._errors import BodyError
 from tests.support import codings
 from tests.support.children import in_child
 from tests.support.codings import CODED, MIB, TEXT, answer

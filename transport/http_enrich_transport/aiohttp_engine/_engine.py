@@ -9,9 +9,10 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from http_enrich_transport._body import accept_encoding, decode, is_bodiless, too_large
+from http_enrich_transport._body import accept_encoding, decoded, is_bodiless
 from http_enrich_transport._deadlines import Attempt, Phase
 from http_enrich_transport._engine import TransportEngineType
+from http_enrich_transport._errors import too_large
 from http_enrich_transport._guard import USER_AGENT
 from http_enrich_transport._messages import TransportRequest, TransportResponse
 from http_enrich_transport._registry import TransportEngineFactory
@@ -57,9 +58,7 @@ class AiohttpEngine(NetworkEngine):
             attempt.phase = Phase.READING
             body = await _read(response, self._config.max_response_bytes)
             headers = response.headers
-            if "Content-Encoding" in headers:
-                coding = ", ".join(headers.getall("Content-Encoding"))
-                body = decode(body, coding, self._config.max_response_bytes)
+            body = decoded(headers, body, self._config.max_response_bytes)
             return TransportResponse(response.status, headers, body)
 
     def _failure(self, error: Exception, request: TransportRequest, attempt: Attempt) -> TransportResponse:
@@ -98,7 +97,7 @@ def _session(config: AiohttpEngineConfig, base_url: str | None) -> aiohttp.Clien
             cookie_jar=aiohttp.DummyCookieJar(),  # row 1's cookies are none of row 2's business
             # Deadlines end an attempt; what aiohttp adds is the silence of a peer, rounded to nothing.
             timeout=aiohttp.ClientTimeout(sock_read=config.read_timeout, ceil_threshold=math.inf),
-            # aiohttp hands on a body that was cut short as a success, see decode().
+            # aiohttp hands on a body that was cut short as a success, see decoded().
             auto_decompress=False,
             headers={"Accept-Encoding": accept_encoding(), "User-Agent": USER_AGENT},
             **_through(config),

@@ -9,9 +9,8 @@ import ssl
 import aiohttp
 from aiohttp.http_exceptions import LineTooLong
 
-from http_enrich_transport._body import BodyError
 from http_enrich_transport._deadlines import Attempt
-from http_enrich_transport._errors import Sent, TransportErrorKind
+from http_enrich_transport._errors import BodyError, Sent, TransportErrorKind, TypeTable, by_type
 from http_enrich_transport._messages import TransportResponse
 from http_enrich_transport._redact import redact_url
 from http_enrich_transport.network._egress import EgressBlockedError
@@ -54,7 +53,7 @@ _IDENTITY_REASONS = {
 }
 
 # Most specific class first. None of them depends on what a message says.
-_BY_TYPE: list[tuple[type[Exception], Kind, Sent]] = [
+_BY_TYPE: TypeTable = [
     (aiohttp.ClientConnectorDNSError, Kind.DNS, Sent.NOT_SENT),
     (aiohttp.ClientConnectorCertificateError, Kind.TLS_VERIFY, Sent.NOT_SENT),
     (aiohttp.ServerFingerprintMismatch, Kind.TLS_VERIFY, Sent.NOT_SENT),
@@ -103,10 +102,7 @@ def _classify(error: Exception) -> tuple[Kind, Sent]:
         return kind, Sent.NOT_SENT if connecting else Sent.MAYBE_SENT
     if error.__cause__ is not None and isinstance(error.__cause__.__cause__, LineTooLong):
         return Kind.HEADER_TOO_LARGE, Sent.RESPONDED
-    for known, kind, sent in _BY_TYPE:
-        if isinstance(error, known):
-            return kind, sent
-    return Kind.ENGINE_ERROR, Sent.MAYBE_SENT
+    return by_type(error, _BY_TYPE)
 
 
 def _by_number(error: OSError) -> Kind | None:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
 
 from http_enrich_transport._secret import SecretText
-from http_enrich_transport._settings import Settings
+from http_enrich_transport._settings import Settings, split_http_url
 
 
 def _proxy_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        complete = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        complete = False  # the reason may quote credentials
-    if not complete or parts.path.strip("/") or parts.query or parts.fragment:
+    parts = split_http_url(value)
+    if parts is None or parts.path.strip("/") or parts.query or parts.fragment:
         msg = "expected an address such as http://proxy.example.com:3128"
         raise ValueError(msg)
     if "@" in parts.netloc:

@@ -11,9 +11,10 @@ from pyreqwest.http import HeaderMap
 from pyreqwest.request import RequestBuilder, StreamRequest
 from pyreqwest.response import Response
 
-from http_enrich_transport._body import decode, is_bodiless, too_large
+from http_enrich_transport._body import decoded, is_bodiless
 from http_enrich_transport._deadlines import Attempt, Phase
 from http_enrich_transport._engine import TransportEngineType
+from http_enrich_transport._errors import too_large
 from http_enrich_transport._messages import TransportRequest, TransportResponse
 from http_enrich_transport._registry import TransportEngineFactory
 from http_enrich_transport.config import PyreqwestEngineConfig
@@ -80,9 +81,7 @@ class PyreqwestEngine(NetworkEngine):
                 headers = _headers(response.headers)
                 announced = _announced(response.status, headers, request.method)
                 body = await _read(response, announced, self._config.max_response_bytes)
-                if "Content-Encoding" in headers:
-                    coding = ", ".join(headers.getall("Content-Encoding"))
-                    body = decode(body, coding, self._config.max_response_bytes)
+                body = decoded(headers, body, self._config.max_response_bytes)
                 return TransportResponse(response.status, headers, body)
 
     def _prepared(self, request: TransportRequest, attempt: Attempt) -> StreamRequest:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from pyreqwest import exceptions
 
-from http_enrich_transport._body import BodyError
 from http_enrich_transport._deadlines import TICK_SECONDS, Attempt, Phase
-from http_enrich_transport._errors import Sent, TransportErrorKind
+from http_enrich_transport._errors import BodyError, Sent, TransportErrorKind, TypeTable, by_type
 from http_enrich_transport._messages import TransportResponse
 from http_enrich_transport._redact import redact_url
 from http_enrich_transport.network._egress import EgressBlockedError
@@ -22,7 +21,7 @@ from http_enrich_transport.network._gate import LookupFailedError
 Kind = TransportErrorKind
 
 # Most specific class first; timeouts are told apart by the clock.
-_BY_TYPE: list[tuple[type[Exception], Kind, Sent]] = [
+_BY_TYPE: TypeTable = [
     (exceptions.BodyDecodeError, Kind.BODY_INCOMPLETE, Sent.RESPONDED),
     (exceptions.ReadError, Kind.BODY_INCOMPLETE, Sent.RESPONDED),
     (exceptions.DecodeError, Kind.PROTOCOL, Sent.RESPONDED),
@@ -71,10 +70,7 @@ def _classify(error: Exception) -> tuple[Kind, Sent]:
         return Kind.EGRESS_BLOCKED, Sent.NOT_SENT
     if isinstance(error, LookupFailedError):
         return error.kind, Sent.NOT_SENT
-    for known, kind, sent in _BY_TYPE:
-        if isinstance(error, known):
-            return kind, sent
-    return Kind.ENGINE_ERROR, Sent.MAYBE_SENT
+    return by_type(error, _BY_TYPE)
 
 
 def describe(error: BaseException) -> str:
