@@ -94,7 +94,7 @@ install() {
 say "installing the pinned packages (PySpark alone is 450 MB: the first time takes minutes)"
 # First what builds the rest: hatchling and editables us, setuptools PySpark.
 install "$(pinned pip)" "$(pinned hatchling)" "$(pinned editables)" "$(pinned setuptools)"
-install --editable '.[airflow,spark,pyreqwest,uvloop,compression]' --group dev
+install --editable '.[airflow,spark,pyreqwest,uvloop,compression,oauth2,aws,opentelemetry]' --group dev
 
 # Written under another name first, so that no half a stamp is ever seen.
 echo "$wanted" >"$stamp.new"

@@ -39,6 +39,7 @@ for version in $pythons; do
         --python-version "$version" --python-platform linux \
         --only-binary :all: --no-binary pyspark --no-binary pyspark-client \
         --constraints "$work/limits" --constraints "$work/pins" --extra airflow --extra spark --extra pyreqwest --extra uvloop --extra compression \
+        --extra oauth2 --extra aws --extra opentelemetry \
         --group dev \
         pyproject.toml "$work/build.in" >"$work/resolved"
     cat "$work/pins" >>"$work/resolved"

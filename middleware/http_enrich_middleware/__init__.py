@@ -1,19 +1,47 @@
 """Everything about a request that is not the network: a chain built once per worker."""
 
 from ._chain import build_chain
-from ._exchange import Failure, Handler, Middleware, RequestExchange
-from ._registry import MiddlewareConfig, UnknownMiddlewareError, parse_middleware, with_defaults
-from ._runtime import WorkerRuntime
+from ._exchange import (
+    CIRCUIT_OPEN,
+    DEADLINE_EXCEEDED,
+    RUN_STOPPED,
+    Failure,
+    Handler,
+    Middleware,
+    RequestExchange,
+    Verdict,
+)
+from ._origin import Origin, origin_of
+from ._redact import Redactor
+from ._registry import (
+    DeferredConfig,
+    MiddlewareConfig,
+    UnknownMiddlewareError,
+    parse_middleware,
+    with_defaults,
+)
+from ._retry_after import retry_after
+from ._runtime import RunState, WorkerRuntime
 
 __all__ = [
+    "CIRCUIT_OPEN",
+    "DEADLINE_EXCEEDED",
+    "RUN_STOPPED",
+    "DeferredConfig",
     "Failure",
     "Handler",
     "Middleware",
     "MiddlewareConfig",
+    "Origin",
+    "Redactor",
     "RequestExchange",
+    "RunState",
     "UnknownMiddlewareError",
+    "Verdict",
     "WorkerRuntime",
     "build_chain",
+    "origin_of",
     "parse_middleware",
+    "retry_after",
     "with_defaults",
 ]

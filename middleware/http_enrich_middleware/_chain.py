@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 
 from http_enrich_transport import Sent, TransportEngine, TransportErrorKind, TransportResponse
 
-from ._exchange import Failure, Handler, Middleware, RequestExchange
+from ._exchange import DEADLINE_EXCEEDED, RUN_STOPPED, Failure, Handler, Middleware, RequestExchange
 from ._registry import MiddlewareConfig, build
 from ._runtime import WorkerRuntime
 
@@ -19,52 +19,78 @@ def build_chain(
     Build the chain of one worker process: *configs* outermost first, *engine* last.
 
     The handler raises nothing but cancellation. A middleware that raises costs
-    one row, whose error kind is then `middleware_error`.
+    one row, whose error kind is then `middleware_error`; those outside it see
+    the failure like any other.
     """
-    runtime = runtime or WorkerRuntime()
-    handler: Handler = partial(_send, engine)
+    runtime = replace(runtime or WorkerRuntime(), send=engine.send)
+    handler = _sending(engine, runtime)
     for config in reversed(configs):
-        handler = _bind(build(config, runtime), handler)
-    return partial(_guard, handler)
+        handler = _guarded(config.type, build(config, runtime), handler)
+    return handler
 
 
-def _bind(middleware: Middleware, call_next: Handler) -> Handler:
-    # A plain function: awaiting through one more coroutine would cost every row.
-    return lambda exchange: middleware(exchange, call_next)
-
-
-async def _send(engine: TransportEngine, exchange: RequestExchange) -> RequestExchange:
-    exchange.attempts += 1
-    # What an earlier attempt left behind says nothing about this one.
-    exchange.failure = None
-    try:
-        response = await engine.send(exchange.request)
-        sent = response.sent
-    except Exception as error:  # noqa: BLE001 - engines do not raise; one that does must not look unsent
-        kind = TransportErrorKind.ENGINE_ERROR
-        sent = Sent.MAYBE_SENT
-        response = TransportResponse.failed(kind, sent, type(error).__name__)
-    exchange.response = response
-    if sent is not Sent.NOT_SENT and exchange.sent is not Sent.RESPONDED:
-        exchange.sent = sent
-    return exchange
-
-
-async def _guard(handler: Handler, exchange: RequestExchange) -> RequestExchange:
-    try:
-        return await handler(exchange)
-    except Exception as error:  # noqa: BLE001 - one row must not take the task with it
-        # The text of the exception may quote headers or a body; its type and place do not.
-        exchange.failure = Failure("middleware_error", f"{type(error).__name__} in {_origin(error)}")
+def _guarded(name: str, middleware: Middleware, call_next: Handler) -> Handler:
+    async def step(exchange: RequestExchange) -> RequestExchange:
+        try:
+            done = await middleware(exchange, call_next)
+        except Exception as error:  # noqa: BLE001 - one row must not take the task with it
+            # The text of the exception may quote headers or a body; its type does not.
+            exchange.failure = _raised(name, f"raised {type(error).__name__} in {_origin(error)}")
+            return exchange
+        if done is exchange or isinstance(done, RequestExchange):
+            return done
+        exchange.failure = _raised(name, f"returned a {type(done).__name__} instead of the exchange")
         return exchange
+
+    return step
+
+
+def _raised(name: str, what: str) -> Failure:
+    return Failure("middleware_error", f"the middleware {name} {what}")
+
+
+def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Handler:
+    run = runtime.run
+
+    async def send(exchange: RequestExchange) -> RequestExchange:
+        # What an earlier attempt left behind says nothing about this one.
+        exchange.failure = exchange.verdict = None
+        if run.stopped is not None:
+            exchange.failure = Failure(RUN_STOPPED, run.stopped)
+            return exchange
+        if exchange.deadline is not None and not _fits(exchange, runtime):
+            return exchange
+        exchange.attempts += 1
+        try:
+            response = await engine.send(exchange.request)
+            sent = response.sent
+        except Exception as error:  # noqa: BLE001 - engines do not raise; one that does must not look unsent
+            kind = TransportErrorKind.ENGINE_ERROR
+            sent = Sent.MAYBE_SENT
+            response = TransportResponse.failed(kind, sent, type(error).__name__)
+        exchange.response = response
+        if sent is not Sent.NOT_SENT and exchange.sent is not Sent.RESPONDED:
+            exchange.sent = sent
+        return exchange
+
+    return send
+
+
+def _fits(exchange: RequestExchange, runtime: WorkerRuntime) -> bool:
+    """Let the attempt end with its row's deadline; return whether any time is left for it."""
+    left = (exchange.deadline or 0.0) - runtime.clock()
+    if left <= 0:
+        exchange.failure = Failure(DEADLINE_EXCEEDED, "the row's deadline had passed before it was sent")
+        return False
+    request = exchange.request
+    if left < (request.timeout or runtime.base_timeout):
+        request.timeout = left
+    return True
 
 
 def _origin(error: Exception) -> str:
-    """Name the function that raised."""
+    """Name the module that raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace.tb_frame.f_globals.get("__name__", "?") if trace else "?"
-
-
-__all__ = ["Middleware", "build_chain"]

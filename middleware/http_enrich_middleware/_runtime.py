@@ -8,19 +8,55 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from http_enrich_transport import WarmupReport
+from http_enrich_transport import TransportRequest, TransportResponse, WarmupReport
+
+from ._redact import Redactor
+
+Send = Callable[[TransportRequest], Awaitable[TransportResponse]]
+
+
+class RunState:
+    """Whether the run goes on, as far as this worker knows."""
+
+    stopped: str | None = None
+    """Why it was given up; no request is sent from then on."""
+
+    def stop(self, reason: str) -> None:
+        """Give the run up; the first *reason* is kept."""
+        self.stopped = self.stopped or reason
+
+
+async def _nowhere(request: TransportRequest) -> TransportResponse:
+    msg = "no engine is at hand before the chain is built"
+    raise RuntimeError(msg)
 
 
 @dataclass(frozen=True)
 class WorkerRuntime:
     """
-    Time, chance and facts, handed in so that tests can hand in their own.
+    Time, chance, facts and a few shared things, handed in so that tests can hand in their own.
 
-    `sleep` takes seconds, `clock` returns monotonic seconds, `uniform(a, b)`
-    returns a random number between its arguments.
+    `sleep` takes seconds, `clock` returns monotonic seconds, `now` seconds since
+    1970, `uniform(a, b)` a random number between its arguments.
     """
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
     uniform: Callable[[float, float], float] = random.uniform
     warmup: Callable[[], WarmupReport] = field(default=WarmupReport)
+    send: Send = _nowhere
+    """Puts a middleware's own request, such as one for a token, on the wire; past the chain."""
+    base_url: str = ""
+    """Where the rows' requests go; its origin is what credentials are for."""
+    base_timeout: float = float("inf")
+    """Seconds that the engine gives an attempt by itself."""
+    concurrency: int = 1
+    """Rows that are in flight in this worker at most."""
+    slots: int = 1
+    """Workers that may be at work in the whole cluster, this one included."""
+    pipeline: str = ""
+    window: str = ""
+    """The run's data window, as a text that is the same whenever that window is run again."""
+    redactor: Redactor = field(default_factory=Redactor)
+    run: RunState = field(default_factory=RunState)

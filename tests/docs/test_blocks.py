@@ -15,7 +15,7 @@ from airflow.dag_processing.dagbag import DagBag
 from http_enrich_spark.config import check_pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 REST = {
     "version": 1,
     "name": "rest",

@@ -6,16 +6,10 @@ import asyncio
 
 import pytest
 
-from http_enrich_middleware import (
-    Failure,
-    MiddlewareConfig,
-    RequestExchange,
-    WorkerRuntime,
-    build_chain,
-    json_body,
-    retry,
-    timing,
-)
+from http_enrich_middleware import Failure, MiddlewareConfig, RequestExchange, WorkerRuntime, build_chain
+from http_enrich_middleware.answers import json_body
+from http_enrich_middleware.observe import timing
+from http_enrich_middleware.traffic import retry
 from http_enrich_transport import MemoryEngine, Sent, TransportRequest, TransportResponse
 from tests.support.chain import FakeTime, answer, answering, failure, row, send_over_http
 from tests.support.peer import OK, serving
@@ -108,7 +102,9 @@ async def test_an_exception_is_named_and_located_but_not_quoted() -> None:
     """Its text may hold a token or a body."""
     exchange = await build_chain([timing.Config()], answering(answer(200)), BROKEN)(row())
 
-    assert exchange.failure == Failure("middleware_error", f"LookupError in {__name__}")
+    assert exchange.failure == Failure(
+        "middleware_error", f"the middleware timing raised LookupError in {__name__}"
+    )
     assert "canary" not in repr(exchange)
 
 

@@ -6,16 +6,11 @@ import pickle
 
 import pytest
 
-from http_enrich_middleware import (
-    build_chain,
-    parse_middleware,
-    retry,
-    timing,
-    transport_diagnostic,
-    with_defaults,
-)
+from http_enrich_middleware import build_chain, parse_middleware, with_defaults
+from http_enrich_middleware.observe import timing, transport_diagnostic
+from http_enrich_middleware.traffic import retry
 from http_enrich_transport import SecretText
-from tests.support.chain import answer, answering, row
+from tests.support.chain import FakeTime, answer, answering, row
 
 ENTRIES: list[dict[str, object]] = [
     {"type": "bearer", "token": SecretText("canary-7")},
@@ -33,7 +28,7 @@ TYPES = [str(entry["type"]) for entry in ENTRIES]
 async def test_every_type_is_parsed_built_and_passes_the_answer_on(entry: dict[str, object]) -> None:
     config = parse_middleware(entry)
 
-    exchange = await build_chain([config], answering(answer(200, b"{}")))(row())
+    exchange = await build_chain([config], answering(answer(200, b"{}")), FakeTime().runtime)(row())
 
     assert config.type == entry["type"]
     assert (exchange.error_kind, exchange.attempts) == (None, 1)

@@ -60,8 +60,9 @@ def test_everything_in_it_can_be_imported_without_the_sources(bundle: Path) -> N
         "import importlib, json, sys\n"
         "bundle, sources = sys.argv[1], json.loads(sys.argv[2])\n"
         "sys.path = [bundle, *(path for path in sys.path if path not in sources)]\n"
-        "names = ['http_enrich_spark.config', 'http_enrich_spark.worker', 'http_enrich_middleware.retry',\n"
-        "         'http_enrich_transport.aiohttp_engine', 'http_enrich_transport.memory_engine']\n"
+        "names = ['http_enrich_spark.config', 'http_enrich_spark.worker',\n"
+        "         'http_enrich_middleware.traffic.retry', 'http_enrich_transport.aiohttp_engine',\n"
+        "         'http_enrich_transport.memory_engine']\n"
         "print(json.dumps([importlib.import_module(name).__file__ for name in names]))"
     )
     command = [sys.executable, "-I", "-c", code, str(bundle), json.dumps(sources)]

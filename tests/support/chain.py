@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from http_enrich_middleware import MiddlewareConfig, RequestExchange, WorkerRuntime, build_chain
 from http_enrich_transport import (
@@ -15,6 +16,10 @@ from http_enrich_transport import (
     TransportRuntimeFactory,
     header_map,
 )
+
+BASE_URL = "http://api.test"
+EPOCH = 1_800_000_000.0
+"""Seconds since 1970 when the fake clock shows 0."""
 
 
 def row(method: str = "GET", url: str = "http://api.test/", **headers: str) -> RequestExchange:
@@ -55,7 +60,13 @@ class FakeTime:
 
     @property
     def runtime(self) -> WorkerRuntime:
-        return WorkerRuntime(sleep=self.sleep, clock=lambda: self.now, uniform=self.uniform)
+        return WorkerRuntime(
+            sleep=self.sleep,
+            clock=lambda: self.now,
+            now=lambda: EPOCH + self.now,
+            uniform=self.uniform,
+            base_url=BASE_URL,
+        )
 
 
 async def send_over_http(
@@ -63,6 +74,7 @@ async def send_over_http(
 ) -> RequestExchange:
     """Send *exchange* through a chain that ends in the aiohttp engine."""
     config = AiohttpEngineConfig(warmup_timeout=0)
+    runtime = replace(runtime or WorkerRuntime(), base_url=exchange.request.url)
     async with TransportRuntimeFactory(config, base_url=exchange.request.url).create() as engine:
         return await build_chain(configs, engine, runtime)(exchange)
 

@@ -33,6 +33,13 @@ class RunInfo:
     window_end: str | None = None
     partition_key: str | None = None
 
+    @property
+    def window(self) -> str:
+        """The data window as one text: the same for every run of that window, empty where there is none."""
+        if self.window_start and self.window_end:
+            return f"{self.window_start}/{self.window_end}"
+        return self.partition_key or ""
+
     def value(self, name: str) -> str:
         """Return `${run.name}`; raises `ValueError` where this run has none."""
         if name == "id":

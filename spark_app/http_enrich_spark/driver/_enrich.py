@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
-from http_enrich_spark.config import PipelineConfig
+from http_enrich_spark.config import PipelineConfig, RunInfo
 from http_enrich_spark.worker import EnrichBatches, WorkerPlan
 from http_enrich_spark.worker._record import HTTP_DDL
 
@@ -18,7 +18,9 @@ _CORRUPT = f"{RESERVED}_corrupt"
 _PARSED = f"{RESERVED}_parsed"
 
 
-def enrich(rows: DataFrame, count: int, config: PipelineConfig, schema: StructType | None) -> DataFrame:
+def enrich(
+    rows: DataFrame, count: int, config: PipelineConfig, schema: StructType | None, run: RunInfo
+) -> DataFrame:
     """
     Return *rows* (*count* of them) with the columns of *schema* and the column `http`.
 
@@ -31,7 +33,8 @@ def enrich(rows: DataFrame, count: int, config: PipelineConfig, schema: StructTy
     plain = [f"{RESERVED}_{position}" for position in range(len(rows.columns))]
     fields = [StructField(name, field.dataType) for name, field in zip(plain, rows.schema, strict=True)]
     wide = StructType([*fields, StructField("http", DataType.fromDDL(HTTP_DDL))])
-    worker = EnrichBatches(WorkerPlan.of(config), rows.columns)
+    slots = rows.sparkSession.sparkContext.defaultParallelism
+    worker = EnrichBatches(WorkerPlan.of(config, run, slots=slots), rows.columns)
     answered = buckets.toDF(*plain).mapInArrow(worker, wide)
     return _with_columns(answered, dict(zip(plain, rows.columns, strict=True)), config, schema)
 

@@ -37,7 +37,7 @@ def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> R
         rows = staging.keep("input", source)
         facts = row_facts(rows, config.source.id)
         _check_ids(facts, config)
-        enriched = enrich(rows, facts.rows, config, schema)
+        enriched = enrich(rows, facts.rows, config, schema, run)
         rehearse(config.sink, enriched.schema, f"{staging.path}/rehearsal", spark)
         logger.info("%s: enriching %s rows", config.name, f"{facts.rows:,}")
         started = time.monotonic()

@@ -55,7 +55,8 @@ class EnrichBatches:
                 concurrency=self._plan.concurrency,
                 alive=lambda: manager.alive,
             )
-            positions = [position_of(name, self._names) for name in manager.builder.columns]
+            columns = [*manager.builder.columns, *self._plan.id_columns]
+            positions = [position_of(name, self._names) for name in columns]
             for results in window.run(_items(batches, positions)):
                 yield from _output(results)
 
@@ -65,15 +66,16 @@ class _Exchanger:
 
     def __init__(self, manager: WorkerResourceManager) -> None:
         self._build = manager.builder.build
+        self._id_starts = len(manager.builder.columns)
         self._handler = manager.handler
-        self._keep = Keep(manager.plan.keep_headers, manager.plan.keep_body)
+        self._keep = Keep(manager.plan.keep_headers, manager.plan.keep_body, manager.redactor)
 
     async def run(self, item: _Item) -> _Done:
         try:
             request = self._build(item.row)
         except InvalidRequestError as error:
             return _Done(item.batch, item.position, unsent("invalid_request", str(error)))
-        exchange = RequestExchange(request)
+        exchange = RequestExchange(request, row_id=tuple(item.row[self._id_starts :]))
         requested_at, started = time.time_ns() // 1000, time.monotonic()
         try:
             exchange = await self._handler(exchange)

@@ -12,10 +12,10 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import ClassVar
 
-from http_enrich_middleware import Handler, WorkerRuntime, build_chain, with_defaults
+from http_enrich_middleware import Handler, Redactor, WorkerRuntime, build_chain, with_defaults
 from http_enrich_spark._ending import at_end
 from http_enrich_spark._logs import log_to, logger
-from http_enrich_transport import TransportRuntimeFactory, new_event_loop
+from http_enrich_transport import TransportEngine, TransportRuntimeFactory, new_event_loop
 
 from ._plan import WorkerPlan
 from ._request import RequestBuilder
@@ -99,6 +99,7 @@ class WorkerResourceManager:
         log_to(sys.stderr)
         self.plan = plan
         self.builder = RequestBuilder(plan.endpoint)
+        self.redactor = Redactor(plan.secrets)
         self.loop = new_event_loop()
         self.handler: Handler
         self._tasks = 0
@@ -168,8 +169,7 @@ class WorkerResourceManager:
         try:
             # Not `async with`: what a warm-up has opened when it is cut short has to be closed as well.
             await engine.__aenter__()
-            runtime = WorkerRuntime(warmup=lambda: engine.warmup)
-            self.handler = build_chain(with_defaults(self.plan.middleware), engine, runtime)
+            self.handler = build_chain(with_defaults(self.plan.middleware), engine, self._runtime(engine))
             self._opened.set_result(None)
             await asyncio.Event().wait()
         finally:
@@ -177,6 +177,19 @@ class WorkerResourceManager:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await engine.__aexit__(None, None, None)
+
+    def _runtime(self, engine: TransportEngine) -> WorkerRuntime:
+        plan = self.plan
+        return WorkerRuntime(
+            warmup=lambda: engine.warmup,
+            base_url=plan.endpoint.base_url,
+            base_timeout=plan.transport.base_timeout,
+            concurrency=plan.concurrency,
+            slots=plan.slots,
+            pipeline=plan.pipeline,
+            window=plan.window,
+            redactor=self.redactor,
+        )
 
 
 os.register_at_fork(after_in_child=WorkerResourceManager._forget)

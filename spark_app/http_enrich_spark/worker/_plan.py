@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from http_enrich_middleware import MiddlewareConfig
-from http_enrich_spark.config import EndpointConfig, PipelineConfig
+from http_enrich_spark.config import EndpointConfig, PipelineConfig, RunInfo, secret_texts
 from http_enrich_transport import TransportConfig
 
 
@@ -24,10 +24,17 @@ class WorkerPlan:
     concurrency: int
     keep_headers: tuple[str, ...]
     keep_body: bool
+    pipeline: str
+    window: str
+    id_columns: tuple[str, ...]
+    """The columns whose values a middleware asks for; none if there is no such middleware."""
+    slots: int = 1
+    """Workers that may be at work at the same time in the whole cluster."""
 
     @classmethod
-    def of(cls, config: PipelineConfig) -> Self:
+    def of(cls, config: PipelineConfig, run: RunInfo | None = None, *, slots: int = 1) -> Self:
         """Return the plan for *config*."""
+        asked = any(each.needs_row_id for each in config.middleware)
         return cls(
             endpoint=config.endpoint,
             transport=config.transport,
@@ -35,4 +42,15 @@ class WorkerPlan:
             concurrency=config.concurrency,
             keep_headers=tuple(config.response.headers),
             keep_body=config.response.keep_body or config.response.schema_ is not None,
+            pipeline=config.name,
+            window=run.window if run else "",
+            id_columns=tuple(config.source.id)
+            if any(each.needs_row_id for each in config.middleware)
+            else (),
+            slots=slots,
         )
+
+    @property
+    def secrets(self) -> set[str]:
+        """Every secret that the worker comes to know."""
+        return set(secret_texts([self.endpoint, self.transport, self.middleware]))

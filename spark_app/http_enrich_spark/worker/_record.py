@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from http_enrich_middleware import RequestExchange
+from http_enrich_middleware import Redactor, RequestExchange
 from http_enrich_transport import Sent
 
 from ._outcome import outcome
@@ -55,10 +55,11 @@ class HttpRecord(NamedTuple):
 
 
 class Keep(NamedTuple):
-    """What of an answer goes into the row: header names, and whether the body does."""
+    """What of an answer goes into the row: header names, whether the body does, and what never does."""
 
     headers: Sequence[str]
     body: bool
+    redactor: Redactor = Redactor()
 
 
 def record(exchange: RequestExchange, *, requested_at: int, elapsed_ms: float, keep: Keep) -> HttpRecord:
@@ -67,19 +68,20 @@ def record(exchange: RequestExchange, *, requested_at: int, elapsed_ms: float, k
     found = response.headers if response else {}
     body = response.body if response and keep.body else b""
     message = exchange.error_message
+    hide = keep.redactor.text
     return HttpRecord(
         status=exchange.status,
         outcome=outcome(exchange),
         error_kind=exchange.error_kind,
-        error=None if message is None else _clean(message),
+        error=None if message is None else _clean(hide(message)),
         sent=str(exchange.sent),
         attempts=exchange.attempts,
         elapsed_ms=elapsed_ms,
         requested_at=requested_at,
-        idempotency_key=None,
-        body=body.decode("utf-8", "replace") or None,
-        headers=[(name.lower(), _clean(found[name])) for name in keep.headers if name in found],
-        metadata=[(_clean(name), _clean(value)) for name, value in exchange.metadata.items()],
+        idempotency_key=exchange.idempotency_key,
+        body=hide(body.decode("utf-8", "replace")) or None,
+        headers=[(name.lower(), _clean(hide(found[name]))) for name in keep.headers if name in found],
+        metadata=[(_clean(name), _clean(hide(value))) for name, value in exchange.metadata.items()],
     )
 
 

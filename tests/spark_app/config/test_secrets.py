@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from http_enrich_middleware.bearer import Config as BearerConfig
+from http_enrich_middleware.auth.bearer import Config as BearerConfig
 from http_enrich_spark.config import (
     PipelineConfig,
     PipelineError,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from http_enrich_middleware import MiddlewareConfig, build_chain, retry
-from http_enrich_middleware.timing import Config
+from http_enrich_middleware import MiddlewareConfig, build_chain
+from http_enrich_middleware.observe.timing import Config
+from http_enrich_middleware.traffic import retry
 from http_enrich_transport import MemoryEngine, TransportRequest, TransportResponse
 from tests.support.chain import FakeTime, answer, answering, failure, row, send_over_http
 from tests.support.peer import OK, serving

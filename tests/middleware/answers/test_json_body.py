@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from http_enrich_middleware import RequestExchange, build_chain
-from http_enrich_middleware.json_body import Config
+from http_enrich_middleware.answers.json_body import Config
 from http_enrich_transport import TransportResponse
 from tests.support.chain import answer, answering, failure, row, send_over_http
 from tests.support.peer import OK, serving

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from http_enrich_middleware import Handler, Middleware, RequestExchange, WorkerRuntime
 from http_enrich_transport import SecretText
 
-from ._exchange import Handler, Middleware, RequestExchange
-from ._registry import MiddlewareConfig
-from ._runtime import WorkerRuntime
+from ._credentials import AuthConfig, credentials_for
 
 
-class Config(MiddlewareConfig):
+class Config(AuthConfig):
     """`Authorization: Bearer <token>` (RFC 6750)."""
 
     type: Literal["bearer"] = "bearer"
@@ -20,10 +19,12 @@ class Config(MiddlewareConfig):
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it keeps no state."""
+    origin = credentials_for(config, runtime)
     authorization = f"Bearer {config.token.get_secret_value()}"
 
     async def bearer(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        exchange.request.headers["Authorization"] = authorization
+        if origin.covers(exchange.request.url):
+            exchange.request.headers["Authorization"] = authorization
         return await call_next(exchange)
 
     return bearer

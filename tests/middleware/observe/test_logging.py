@@ -6,8 +6,10 @@ import logging
 
 import pytest
 
-from http_enrich_middleware import MiddlewareConfig, RequestExchange, bearer, build_chain, retry
-from http_enrich_middleware.logging import Config
+from http_enrich_middleware import MiddlewareConfig, RequestExchange, build_chain
+from http_enrich_middleware.auth import bearer
+from http_enrich_middleware.observe.logging import Config
+from http_enrich_middleware.traffic import retry
 from http_enrich_transport import SecretText, TransportResponse
 from tests.support.chain import FakeTime, answer, answering, failure, row, send_over_http
 from tests.support.peer import serving
@@ -114,7 +116,7 @@ async def test_no_header_no_body_no_query_no_password(log: pytest.LogCaptureFixt
     token = bearer.Config(token=SecretText("canary"))
     engine = answering(answer(status, b"canary", x_reply="canary"))
 
-    await build_chain([Config(sample=1), token], engine)(exchange)
+    await build_chain([Config(sample=1), token], engine, FakeTime().runtime)(exchange)
 
     assert len(log.records) == 1
     assert "http://api.test/a?***" in log.text

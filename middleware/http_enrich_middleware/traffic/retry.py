@@ -6,11 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from http_enrich_middleware import (
+    Handler,
+    Middleware,
+    MiddlewareConfig,
+    RequestExchange,
+    WorkerRuntime,
+    retry_after,
+)
 from http_enrich_transport import RETRYABLE_KINDS, Count, Seconds, Sent
-
-from ._exchange import Handler, Middleware, RequestExchange
-from ._registry import MiddlewareConfig
-from ._runtime import WorkerRuntime
 
 # RFC 9110 §9.2.2: sending these twice has the effect of sending them once.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -18,9 +22,6 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSED = frozenset({425, 429, 503})
 """Answers that say the request was turned away; after others it may have had its effect."""
-
-_LONGEST_RETRY_AFTER = 300.0
-"""Seconds; a peer that asks for more than five minutes is not waited for that long."""
 
 
 Status = Annotated[int, Field(ge=100, le=599)]
@@ -84,12 +85,6 @@ def _delay(exchange: RequestExchange, config: Config, runtime: WorkerRuntime, at
     doublings = min(attempt - 1, 60)  # beyond that any cap is reached, and a float is not endless
     cap = min(config.max_delay, config.base_delay * 2.0**doublings)
     backoff = runtime.uniform(0.0, cap)
-    return max(backoff, _retry_after(exchange) if config.retry_after else 0.0)
-
-
-def _retry_after(exchange: RequestExchange) -> float:
-    """Return the seconds the peer asked for; 0 when it asked for nothing sensible."""
-    header = exchange.response.headers.get("Retry-After", "") if exchange.response else ""
-    if not (header.isascii() and header.isdigit()):
-        return 0.0
-    return min(float(header), _LONGEST_RETRY_AFTER)
+    response = exchange.response
+    asked = retry_after(response.headers, runtime.now()) if config.retry_after and response else None
+    return max(backoff, asked or 0.0)

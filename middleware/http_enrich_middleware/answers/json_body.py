@@ -6,9 +6,14 @@ from typing import Literal
 
 import msgspec
 
-from ._exchange import Failure, Handler, Middleware, RequestExchange
-from ._registry import MiddlewareConfig
-from ._runtime import WorkerRuntime
+from http_enrich_middleware import (
+    Failure,
+    Handler,
+    Middleware,
+    MiddlewareConfig,
+    RequestExchange,
+    WorkerRuntime,
+)
 
 
 class Config(MiddlewareConfig):

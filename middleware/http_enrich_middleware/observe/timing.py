@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ._exchange import Handler, Middleware, RequestExchange
-from ._registry import MiddlewareConfig
-from ._runtime import WorkerRuntime
+from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, RequestExchange, WorkerRuntime
 
 
 class Config(MiddlewareConfig):

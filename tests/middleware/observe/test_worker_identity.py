@@ -7,7 +7,7 @@ import socket
 from datetime import UTC, datetime, timedelta
 
 from http_enrich_middleware import build_chain
-from http_enrich_middleware.worker_identity import Config
+from http_enrich_middleware.observe.worker_identity import Config
 from tests.support.chain import answer, answering, failure, row, send_over_http
 from tests.support.peer import closed_port
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from http_enrich_middleware import MiddlewareConfig, build_chain, parse_middleware, retry
-from http_enrich_middleware.bearer import Config
+from http_enrich_middleware import MiddlewareConfig, build_chain, parse_middleware
+from http_enrich_middleware.auth.bearer import Config
+from http_enrich_middleware.traffic import retry
 from http_enrich_transport import RESOLVED, SecretText
 from tests.support.chain import FakeTime, answer, answering, row, send_over_http
 from tests.support.peer import OK, serving
@@ -42,7 +43,7 @@ async def test_a_header_of_the_row_gives_way(name: str) -> None:
 
 
 async def test_nothing_printable_holds_the_token() -> None:
-    exchange = await build_chain([BEARER], answering(answer(401)))(row())
+    exchange = await build_chain([BEARER], answering(answer(401)), FakeTime().runtime)(row())
 
     assert exchange.error_message == "HTTP status 401"
     assert "canary" not in f"{exchange} {exchange!r} {exchange.metadata} {BEARER} {BEARER!r}"

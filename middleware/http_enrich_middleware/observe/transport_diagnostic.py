@@ -5,11 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
+from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, RequestExchange, WorkerRuntime
 from http_enrich_transport import WarmupReport
-
-from ._exchange import Handler, Middleware, RequestExchange
-from ._registry import MiddlewareConfig
-from ._runtime import WorkerRuntime
 
 
 class Config(MiddlewareConfig):

@@ -7,11 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, RequestExchange, WorkerRuntime
 from http_enrich_transport import redact_url
-
-from ._exchange import Handler, Middleware, RequestExchange
-from ._registry import MiddlewareConfig
-from ._runtime import WorkerRuntime
 
 logger = logging.getLogger("http_enrich")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http_enrich_middleware import RequestExchange, WorkerRuntime, build_chain, with_defaults
-from http_enrich_middleware.transport_diagnostic import Config
+from http_enrich_middleware.observe.transport_diagnostic import Config
 from http_enrich_transport import AiohttpEngineConfig, TransportRuntimeFactory, WarmupReport
 from tests.support.chain import answer, answering, failure, row
 from tests.support.peer import OK, closed_port, serving

@@ -7,9 +7,7 @@ import socket
 from datetime import UTC, datetime
 from typing import Literal
 
-from ._exchange import Handler, Middleware, RequestExchange
-from ._registry import MiddlewareConfig
-from ._runtime import WorkerRuntime
+from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, RequestExchange, WorkerRuntime
 
 
 class Config(MiddlewareConfig):

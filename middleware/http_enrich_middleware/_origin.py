@@ -1,0 +1,35 @@
+"""Tells one peer from another."""
+
+from __future__ import annotations
+
+from http_enrich_transport import split_http_url
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def origin_of(url: str) -> str:
+    """
+    Return scheme, host and port of *url* (RFC 6454 §4); empty if it is no http or https address.
+
+    Another port or scheme is another origin: what is sent to one must not leak to the other.
+    """
+    parts = split_http_url(url)
+    if parts is None:
+        return ""
+    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{parts.port or _PORTS[parts.scheme]}"
+
+
+class Origin:
+    """The origin that credentials are for."""
+
+    def __init__(self, url: str) -> None:
+        self.name = origin_of(url)
+        scheme, _, rest = url.partition("://")
+        # What addresses of this origin usually begin with; others are looked at more closely.
+        self._prefix = f"{scheme}://{rest.partition('/')[0]}/"
+
+    def covers(self, url: str) -> bool:
+        """Say whether *url* leads to this origin."""
+        if not self.name:
+            return False
+        return url.startswith(self._prefix) or origin_of(url) == self.name

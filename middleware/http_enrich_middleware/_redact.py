@@ -1,0 +1,71 @@
+"""The one place that hides secrets: whatever leaves a worker as text goes through here."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+from http_enrich_transport import redact_url
+
+HIDDEN = "***"
+
+SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
+"""Headers, in lower case, whose values are never shown, known secret or not."""
+
+MIN_LENGTH = 4
+"""Characters; a shorter secret would blot out half of every text, and guard little."""
+
+
+class Redactor:
+    """
+    Knows the secrets of a worker and takes them out of texts.
+
+    A secret is found as it is, percent-encoded and in Base64. Tokens that are
+    renewed are remembered by who renews them, the last two of each.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._static: dict[str, None] = {}
+        self._renewed: dict[str, list[str]] = {}
+        self._forms: tuple[str, ...] = ()
+        self.add(*secrets)
+
+    def add(self, *secrets: str) -> None:
+        """Hide *secrets* from now on."""
+        self._static.update(dict.fromkeys(secrets))
+        self._collect()
+
+    def renew(self, owner: str, secret: str) -> None:
+        """Hide *secret*, which replaces what *owner* had until now; the one before it stays hidden."""
+        self._renewed[owner] = [*self._renewed.get(owner, [])[-1:], secret]
+        self._collect()
+
+    def text(self, text: str) -> str:
+        """Return *text* with `***` for every secret in it."""
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, HIDDEN)
+        return text
+
+    def url(self, url: str) -> str:
+        """Return *url* without user info, query values, fragment and secrets."""
+        return self.text(redact_url(url))
+
+    def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return *headers* with `***` for what is secret by its name, or contains a secret."""
+        return {
+            name: HIDDEN if name.lower() in SECRET_HEADERS else self.text(value)
+            for name, value in headers.items()
+        }
+
+    def _collect(self) -> None:
+        known = [*self._static, *(each for renewed in self._renewed.values() for each in renewed)]
+        forms = {form for secret in known if len(secret) >= MIN_LENGTH for form in _forms(secret)}
+        # A secret that contains another one goes first, else its rest would stay.
+        self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+
+
+def _forms(secret: str) -> set[str]:
+    raw = secret.encode("utf-8", "surrogatepass")
+    return {secret, quote(raw, safe=""), b64encode(raw).decode()}

@@ -1,0 +1,1 @@
+"""Proves to the API who is asking."""

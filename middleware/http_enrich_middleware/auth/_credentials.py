@@ -1,0 +1,33 @@
+"""What every kind of credentials has in common: whom they are for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from http_enrich_middleware import MiddlewareConfig, Origin, WorkerRuntime, origin_of
+
+
+def _origin(value: str) -> str:
+    origin = origin_of(value)
+    if not origin or value.rstrip("/").count("/") > len("//"):
+        msg = "expected an origin such as https://api.example.com, without a path"
+        raise ValueError(msg)
+    return origin
+
+
+class AuthConfig(MiddlewareConfig):
+    """Credentials are sent to one origin, and to no other, wherever redirects lead."""
+
+    origin: Annotated[str, AfterValidator(_origin)] | None = None
+    """Default: that of `endpoint.base_url`."""
+
+
+def credentials_for(config: AuthConfig, runtime: WorkerRuntime) -> Origin:
+    """Return the origin that *config*'s credentials are for; raises `ValueError` if it is unknown."""
+    origin = Origin(config.origin or runtime.base_url)
+    if not origin.name:
+        msg = f"{config.type} does not know whom its credentials are for; give it an origin"
+        raise ValueError(msg)
+    return origin

@@ -1,0 +1,1 @@
+"""Keeps the same question from being asked, or counted, twice."""

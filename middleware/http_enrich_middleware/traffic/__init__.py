@@ -1,0 +1,1 @@
+"""Decides when a request is sent, and whether once more."""
