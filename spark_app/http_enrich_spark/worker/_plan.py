@@ -44,9 +44,7 @@ class WorkerPlan:
             keep_body=config.response.keep_body or config.response.schema_ is not None,
             pipeline=config.name,
             window=run.window if run else "",
-            id_columns=tuple(config.source.id)
-            if any(each.needs_row_id for each in config.middleware)
-            else (),
+            id_columns=tuple(config.source.id) if asked else (),
             slots=slots,
         )
 
