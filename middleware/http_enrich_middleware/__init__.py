@@ -1,5 +1,6 @@
 """Everything about a request that is not the network: a chain built once per worker."""
 
+from ._advice import Advice, advice
 from ._chain import build_chain
 from ._exchange import (
     CIRCUIT_OPEN,
@@ -27,6 +28,7 @@ __all__ = [
     "CIRCUIT_OPEN",
     "DEADLINE_EXCEEDED",
     "RUN_STOPPED",
+    "Advice",
     "DeferredConfig",
     "Failure",
     "Handler",
@@ -39,6 +41,7 @@ __all__ = [
     "UnknownMiddlewareError",
     "Verdict",
     "WorkerRuntime",
+    "advice",
     "build_chain",
     "origin_of",
     "parse_middleware",

@@ -14,9 +14,12 @@ def origin_of(url: str) -> str:
     Another port or scheme is another origin: what is sent to one must not leak to the other.
     """
     parts = split_http_url(url)
-    if parts is None:
+    # Some parsers take a backslash for a slash: where it stands, nobody knows whom they are talking to.
+    if parts is None or "\\" in url:
         return ""
-    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{parts.port or _PORTS[parts.scheme]}"
+    host = (parts.hostname or "").lower()
+    written = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{written}:{parts.port or _PORTS[parts.scheme]}"
 
 
 class Origin:

@@ -81,6 +81,8 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         """Check the pipeline with this run's values, submit it, and return its figures."""
+        for warning in self.document.warnings:
+            self.log.warning("%s", warning.at(self.document.name))
         lent = connection_variables(self.document) | spark_variables(self._client_master())
         with TemporaryDirectory(prefix="http-enrich-") as folder, environment(lent):
             submission = self._submission(run_info(context), Path(folder))

@@ -45,9 +45,11 @@ def main() -> None:
 def validate(file: Path, variables: dict[str, str]) -> None:
     """Check FILE without Spark, network and secrets."""
     try:
-        check_pipeline(file, variables=variables or None)
+        document = check_pipeline(file, variables=variables or None)
     except PipelineError as error:
         raise click.ClickException(str(error)) from None
+    for warning in document.warnings:
+        click.echo(f"{warning.at(document.name)} (a warning)", err=True)
     click.echo(f"{file}: ok")
 
 

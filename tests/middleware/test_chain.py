@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from http_enrich_middleware import Failure, MiddlewareConfig, RequestExchange, WorkerRuntime, build_chain
+from http_enrich_middleware import (
+    DEADLINE_EXCEEDED,
+    RUN_STOPPED,
+    Failure,
+    Handler,
+    MiddlewareConfig,
+    RequestExchange,
+    Verdict,
+    WorkerRuntime,
+    build_chain,
+)
 from http_enrich_middleware.answers import json_body
 from http_enrich_middleware.observe import timing
 from http_enrich_middleware.traffic import retry
 from http_enrich_transport import MemoryEngine, Sent, TransportRequest, TransportResponse
-from tests.support.chain import FakeTime, answer, answering, failure, row, send_over_http
-from tests.support.peer import OK, serving
+from tests.support.chain import FakeTime, answer, answering, failure, registered, row, send_over_http
+from tests.support.peer import OK, serving, silent
 
 
 def broken_clock() -> float:
@@ -186,3 +197,123 @@ async def test_sent_is_as_far_as_the_furthest_attempt_got() -> None:
     exchange = await build_chain([retry.Config(max_attempts=2)], engine, time.runtime)(row())
 
     assert (exchange.error_kind, exchange.sent) == ("dns", Sent.MAYBE_SENT)
+
+
+async def test_those_outside_see_what_was_raised_inside() -> None:
+    """Else a logged or counted row would be missing whenever something below it broke."""
+    time, seen = FakeTime(), []
+    runtime = replace(time.runtime, clock=broken_clock)
+
+    class Watch:
+        Config = MiddlewareConfig
+
+        def __init__(self, config: MiddlewareConfig, runtime: WorkerRuntime) -> None:
+            pass
+
+        async def __call__(self, exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+            exchange = await call_next(exchange)
+            seen.append(exchange.error_kind)
+            return exchange
+
+    configs = [MiddlewareConfig(type=registered(Watch)), timing.Config()]
+    await build_chain(configs, answering(answer(200)), runtime)(row())
+
+    assert seen == ["middleware_error"]
+
+
+@pytest.mark.parametrize("returned", [None, "exchange"])
+async def test_a_middleware_that_hands_back_something_else_costs_one_row(returned: object) -> None:
+    class Forgetful:
+        Config = MiddlewareConfig
+
+        def __init__(self, config: MiddlewareConfig, runtime: WorkerRuntime) -> None:
+            pass
+
+        async def __call__(self, exchange: RequestExchange, call_next: Handler) -> object:
+            await call_next(exchange)
+            return returned
+
+    path = registered(Forgetful)
+    exchange = await build_chain([MiddlewareConfig(type=path)], answering(answer(200)))(row())
+
+    name = type(returned).__name__
+    assert exchange.failure == Failure(
+        "middleware_error", f"the middleware {path} returned a {name} instead of the exchange"
+    )
+    assert (exchange.status, exchange.attempts) == (200, 1)
+
+
+async def test_no_attempt_begins_after_the_deadline() -> None:
+    time, engine = FakeTime(), answering(answer(200))
+    exchange = row()
+    exchange.deadline = time.now
+
+    await build_chain([], engine, time.runtime)(exchange)
+
+    assert (exchange.error_kind, exchange.attempts, engine.calls) == (DEADLINE_EXCEEDED, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("base", "own", "left", "given"),
+    [(30, None, 5, 5), (30, None, 60, None), (30, 2, 5, 2), (30, 9, 5, 5)],
+    ids=["the deadline is nearer", "the engine is stricter", "the request is stricter", "than the request"],
+)
+async def test_an_attempt_ends_with_its_row(
+    base: float, own: float | None, left: float, given: float | None
+) -> None:
+    time, engine = FakeTime(), answering(answer(200))
+    exchange = row()
+    exchange.deadline, exchange.request.timeout = time.now + left, own
+
+    await build_chain([], engine, replace(time.runtime, base_timeout=base))(exchange)
+
+    assert engine.requests[0].timeout == given
+
+
+async def test_the_deadline_ends_an_attempt_on_the_wire() -> None:
+    runtime = WorkerRuntime()
+    async with serving(silent) as server:
+        exchange = row(url=server.url)
+        exchange.deadline = runtime.clock() + 0.1
+        await send_over_http([], exchange, runtime)
+
+    assert (exchange.error_kind, exchange.attempts) == ("total_timeout", 1)
+
+
+async def test_nothing_is_sent_once_the_run_was_given_up() -> None:
+    runtime, engine = FakeTime().runtime, answering(answer(200))
+    runtime.run.stop("the key is not valid any more")
+    runtime.run.stop("whatever came later")
+
+    exchange = await build_chain([retry.Config()], engine, runtime)(row())
+
+    assert exchange.failure == Failure(RUN_STOPPED, "the key is not valid any more")
+    assert (engine.calls, exchange.attempts, exchange.sent) == (0, 0, Sent.NOT_SENT)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.SUCCESS, Verdict.IGNORE])
+def test_a_verdict_makes_an_answer_fine(verdict: Verdict) -> None:
+    exchange = row()
+    exchange.response, exchange.verdict = answer(404), verdict
+
+    assert (exchange.error_kind, exchange.error_message) == (None, None)
+
+
+def test_no_verdict_excuses_a_failure_or_a_missing_answer() -> None:
+    exchange = row()
+    exchange.verdict = Verdict.SUCCESS
+    assert exchange.error_kind == "not_sent"
+
+    exchange.response = failure("dns")
+    assert exchange.error_kind == "dns"
+
+    exchange.failure = Failure("json_invalid", "no JSON")
+    assert exchange.error_kind == "json_invalid"
+
+
+def test_time_spent_adds_up() -> None:
+    exchange = row()
+    exchange.spend("backoff", 0.5)
+    exchange.spend("backoff", 0.25)
+
+    assert (exchange.spent, row().spent) == ({"backoff": 0.75}, {})

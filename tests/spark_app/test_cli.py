@@ -100,3 +100,15 @@ def test_validating_loads_neither_spark_nor_an_http_library(file: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines() == [f"{file}: ok", "[]"]
+
+
+def test_an_order_that_cannot_be_meant_is_a_warning_with_its_line(file: Path) -> None:
+    listed = "middleware:\n  - {type: rate_limit, max_requests_per_second: 5}\n  - type: retry\n"
+    file.write_text(TEXT + listed)
+
+    result = validate(file)
+
+    assert result.exit_code == 0
+    assert result.stdout == f"{file}: ok\n"
+    line = len(TEXT.splitlines()) + 2
+    assert f"{file}:{line}:5: middleware[0]: rate_limit stands before retry: " in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -82,3 +83,9 @@ async def send_over_http(
 def echo(request: TransportRequest) -> TransportResponse:
     """Answer with the request line; pipelines find it by name."""
     return answer(200, f"{request.method} {request.url}".encode())
+
+
+def registered(middleware: type) -> str:
+    """Put a class of a test where its dotted path leads to, and return the path."""
+    setattr(sys.modules[__name__], middleware.__name__, middleware)
+    return f"{__name__}:{middleware.__name__}"

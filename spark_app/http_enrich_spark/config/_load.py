@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from http_enrich_middleware import advice
 from http_enrich_transport import RESOLVED, SecretText
 
 from ._interpolate import RunInfo, Scope, interpolate, row_allowed, unknown_variable, with_secrets
@@ -27,12 +28,13 @@ def check_pipeline(source: Source, *, variables: Mapping[str, Any] | None = None
     Check everything about a pipeline that can be known without its run.
 
     Placeholders are taken on trust: a value that contains one is not judged.
-    With *variables* their names are checked. Raises `PipelineError`.
+    With *variables* their names are checked. Raises `PipelineError`; what is
+    only odd is found in the document's `warnings`.
     """
     document = source if isinstance(source, Document) else read_document(source)
     problems = _check_references(document, variables)
     try:
-        PipelineConfig.model_validate(with_secrets(document.data))
+        document.warnings = _warnings(document, PipelineConfig.model_validate(with_secrets(document.data)))
     except ValidationError as error:
         problems += [
             _problem(document, each)
@@ -67,6 +69,11 @@ def load_pipeline(
     except ValidationError as error:
         # pydantic's own error quotes values, which may be secret by now.
         raise _refusal(document, [_problem(document, each) for each in error.errors()]) from None
+
+
+def _warnings(document: Document, config: PipelineConfig) -> list[Problem]:
+    found = advice(config.middleware, config.endpoint.method)
+    return [document.problem(("middleware", each.position), each.message) for each in found]
 
 
 def _refusal(document: Document, problems: list[Problem]) -> PipelineError:

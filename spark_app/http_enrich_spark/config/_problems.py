@@ -21,6 +21,12 @@ class Problem(NamedTuple):
     path: Path
     message: str
 
+    def at(self, name: str) -> str:
+        """Return the message with its place in the file called *name*."""
+        place = f"{name}:{self.line}:{self.column}" if self.line else name
+        field = f"{dotted(self.path)}: " if self.path else ""
+        return f"{place}: {field}{self.message}"
+
 
 class PipelineError(ValueError):
     """A pipeline that cannot run; the text lists every problem with its place."""
@@ -28,7 +34,7 @@ class PipelineError(ValueError):
     def __init__(self, name: str, problems: Sequence[Problem]) -> None:
         self.name = name
         self.problems = sorted(problems, key=lambda each: (each.line, each.column, dotted(each.path)))
-        lines = [_line(name, problem) for problem in self.problems[:MAX_SHOWN]]
+        lines = [problem.at(name) for problem in self.problems[:MAX_SHOWN]]
         if len(self.problems) > MAX_SHOWN:
             lines.append(f"{name}: and {len(self.problems) - MAX_SHOWN} more")
         super().__init__("\n".join(lines))
@@ -41,9 +47,3 @@ def dotted(path: Path) -> str:
     """Write *path* as people do: `middleware[0].max_attempts`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
-
-
-def _line(name: str, problem: Problem) -> str:
-    place = f"{name}:{problem.line}:{problem.column}" if problem.line else name
-    field = f"{dotted(problem.path)}: " if problem.path else ""
-    return f"{place}: {field}{problem.message}"

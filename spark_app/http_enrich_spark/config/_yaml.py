@@ -26,6 +26,8 @@ class Document:
         self.data = data
         self.text = text
         self.places: dict[Path, tuple[int, int]] = {}
+        self.warnings: list[Problem] = []
+        """What is allowed, and probably not meant; known once the document was checked."""
 
     def problem(self, path: Path, message: str) -> Problem:
         """Say *message* about the value at *path*, or about its nearest parent that has a place."""

@@ -1,0 +1,75 @@
+"""What must not be seen is not seen, in whatever form it comes."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import quote
+
+import pytest
+
+from http_enrich_middleware import Redactor
+
+SECRET = "canary/7+ä"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [SECRET, quote(SECRET, safe=""), base64.b64encode(SECRET.encode()).decode()],
+    ids=["plain", "percent-encoded", "Base64"],
+)
+def test_a_secret_is_found_in_every_usual_form(form: str) -> None:
+    assert Redactor([SECRET]).text(f"a {form} b {form}") == "a *** b ***"
+
+
+def test_a_text_without_secrets_stays_as_it_is() -> None:
+    assert Redactor([SECRET]).text("nothing here") == "nothing here"
+    assert Redactor().text(SECRET) == SECRET
+
+
+def test_a_secret_that_contains_another_leaves_nothing_behind() -> None:
+    assert Redactor(["canary", "canary-and-more"]).text("x canary-and-more y canary") == "x *** y ***"
+
+
+def test_a_secret_of_three_letters_does_not_blot_out_every_text() -> None:
+    assert Redactor(["the"]).text("the weather") == "the weather"
+
+
+def test_a_secret_can_become_known_later() -> None:
+    redactor = Redactor()
+    redactor.add("canary-7")
+
+    assert redactor.text("canary-7") == "***"
+
+
+def test_the_last_two_tokens_of_each_owner_are_hidden() -> None:
+    """An answer to a request with the old token may come after the new one has."""
+    redactor = Redactor()
+    for number in range(4):
+        redactor.renew("oauth2", f"token-{number}")
+    redactor.renew("jwt", "token-9")
+
+    assert redactor.text("token-0 token-1 token-2 token-3 token-9") == "token-0 token-1 *** *** ***"
+
+
+def test_an_address_shows_neither_query_values_nor_secrets_in_its_path() -> None:
+    shown = Redactor(["canary-7"]).url("https://me:pw@api.test/v1/canary-7/x?key=value#part")
+
+    assert shown == "https://api.test/v1/***/x?***"
+
+
+def test_some_headers_are_secret_by_their_names() -> None:
+    sent = {
+        "Authorization": "Basic eA==",
+        "proxy-authorization": "x",
+        "Cookie": "a=b",
+        "Set-Cookie": "a=b",
+        "X-API-KEY": "k",
+        "X-Note": "with canary-7 inside",
+        "Accept": "text/plain",
+    }
+
+    assert Redactor(["canary-7"]).headers(sent) == {
+        **dict.fromkeys(list(sent)[:5], "***"),
+        "X-Note": "with *** inside",
+        "Accept": "text/plain",
+    }
