@@ -116,9 +116,10 @@ def _kind(path: str) -> _Kind:
     if ":" not in path:
         raise UnknownMiddlewareError(path)
     made: Any = _imported(path)
-    if not (isinstance(made, type) and issubclass(getattr(made, "Config", object), MiddlewareConfig)):
+    config = getattr(made, "Config", None)
+    if not (isinstance(made, type) and isinstance(config, type) and issubclass(config, MiddlewareConfig)):
         raise UnknownMiddlewareError(path, "it is no class with a Config derived from MiddlewareConfig;")
-    return _Kind(made.Config, made)  # type: ignore[attr-defined]
+    return _Kind(config, made)
 
 
 def _imported(path: str) -> Any:

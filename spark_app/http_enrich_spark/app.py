@@ -46,8 +46,9 @@ def execute(config: PipelineConfig, run: RunInfo, *, master: str | None = None) 
     With a *master* this process is the driver; without one, spark-submit has
     said where to run, and has shipped our code.
     """
-    from .driver import run_pipeline
+    from .driver import check_middleware, run_pipeline
 
+    check_middleware(config)
     with TemporaryDirectory(prefix="http-enrich-") as folder:
         spark = open_session(config.name, master)
         try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
+from pathlib import Path
 
 import pytest
 
+import http_enrich_middleware
 from http_enrich_middleware import build_chain, parse_middleware, with_defaults
 from http_enrich_middleware.observe import timing, transport_diagnostic
 from http_enrich_middleware.traffic import retry
@@ -100,3 +103,27 @@ def test_defaults_are_put_in_once() -> None:
     once = with_defaults([])
 
     assert with_defaults(once) == once == [transport_diagnostic.Config()]
+
+
+def _imports(file: Path) -> set[str]:
+    """Return the dotted names that *file* imports, as absolute ones."""
+    package = f"http_enrich_middleware.{file.parent.name}"
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            above = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            module = ".".join(filter(None, [above, node.module]))
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_no_middleware_imports_another_one() -> None:
+    """What two of them share stands in a module of its own, so that each can be read alone."""
+    root = Path(http_enrich_middleware.__file__).parent
+    files = {file for file in root.glob("*/*.py") if not file.name.startswith("_")}
+    names = {f"http_enrich_middleware.{file.parent.name}.{file.stem}" for file in files}
+
+    assert {name.rsplit(".", 1)[1] for name in names} == set(TYPES)
+    assert {file.stem: _imports(file) & names for file in files} == {file.stem: set() for file in files}

@@ -1,7 +1,8 @@
 """What runs on the driver: freeze the input, enrich it once, check, publish."""
 
 from ._errors import RunError, first_line
+from ._rehearsal import check_middleware
 from ._run import run_pipeline
 from ._summary import RunSummary
 
-__all__ = ["RunError", "RunSummary", "first_line", "run_pipeline"]
+__all__ = ["RunError", "RunSummary", "check_middleware", "first_line", "run_pipeline"]
