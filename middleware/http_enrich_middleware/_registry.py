@@ -25,6 +25,7 @@ _SHIPPED = {
     for folder, names in {
         "auth": ["bearer"],
         "traffic": ["retry"],
+        "reuse": ["idempotency_key"],
         "answers": ["json_body"],
         "observe": ["logging", "timing", "transport_diagnostic", "worker_identity"],
     }.items()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import http_enrich_middleware
-from http_enrich_middleware import build_chain, parse_middleware, with_defaults
+from http_enrich_middleware import RequestExchange, build_chain, parse_middleware, with_defaults
 from http_enrich_middleware.observe import timing, transport_diagnostic
 from http_enrich_middleware.traffic import retry
 from http_enrich_transport import SecretText
@@ -17,6 +17,7 @@ from tests.support.chain import FakeTime, answer, answering, row
 
 ENTRIES: list[dict[str, object]] = [
     {"type": "bearer", "token": SecretText("canary-7")},
+    {"type": "idempotency_key", "format": "uuid"},
     {"type": "json_body"},
     {"type": "logging", "sample": 0.5},
     {"type": "retry", "max_attempts": 5, "base_delay": "250ms"},
@@ -27,11 +28,17 @@ ENTRIES: list[dict[str, object]] = [
 TYPES = [str(entry["type"]) for entry in ENTRIES]
 
 
+def _row() -> RequestExchange:
+    exchange = row()
+    exchange.row_id = ("BIRK",)
+    return exchange
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=TYPES)
 async def test_every_type_is_parsed_built_and_passes_the_answer_on(entry: dict[str, object]) -> None:
     config = parse_middleware(entry)
 
-    exchange = await build_chain([config], answering(answer(200, b"{}")), FakeTime().runtime)(row())
+    exchange = await build_chain([config], answering(answer(200, b"{}")), FakeTime().runtime)(_row())
 
     assert config.type == entry["type"]
     assert (exchange.error_kind, exchange.attempts) == (None, 1)

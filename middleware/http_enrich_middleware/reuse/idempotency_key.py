@@ -1,0 +1,123 @@
+"""Gives each row a key by which the API knows that it has seen the request before."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+from pydantic import AfterValidator, Field
+
+from http_enrich_middleware import (
+    Failure,
+    Handler,
+    Middleware,
+    MiddlewareConfig,
+    RequestExchange,
+    WorkerRuntime,
+)
+from http_enrich_transport import ENGINE_HEADERS, is_token
+
+MAX_LENGTH = 255
+"""Characters of a key that the pipeline brings along; what Stripe takes, for one."""
+
+
+def _header(name: str) -> str:
+    if not is_token(name) or name.lower() in ENGINE_HEADERS:
+        msg = f"{name!r} is not the name of a header that can be set"
+        raise ValueError(msg)
+    return name
+
+
+class Config(MiddlewareConfig):
+    """
+    A key made of pipeline, version, data window, row id and request.
+
+    It is the same over retries, Spark's tasks and Airflow's tries, since nothing
+    of a time, a process or an attempt goes into it.
+    """
+
+    needs_row_id: ClassVar[bool] = True
+
+    type: Literal["idempotency_key"] = "idempotency_key"
+    header: Annotated[str, AfterValidator(_header)] = "Idempotency-Key"
+    """A row that brings this header along keeps its own key."""
+    effect_version: str = Field(default="1", min_length=1, max_length=100)
+    """Another version is another effect: raise it to have everything done once more, on purpose."""
+    scope: Literal["window", "pipeline"] = "window"
+    """`window`: the same row of another data window has another key; `pipeline`: it has the same one."""
+    format: Literal["hex", "uuid"] = "hex"
+    """64 hexadecimal digits, or a UUID (version 8 of RFC 9562) for APIs that ask for one."""
+
+
+def build(config: Config, runtime: WorkerRuntime) -> Middleware:
+    """Build the middleware; it keeps no state."""
+    header, wanted = config.header, config.header.lower()
+    window = runtime.window if config.scope == "window" else ""
+    # JSON keeps apart what would run together in a plain text: ("a", "bc") and ("ab", "c"), 1 and "1".
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    start = hashlib.sha256(encode([runtime.pipeline, config.effect_version, window]))
+    write = _uuid if config.format == "uuid" else _hex
+
+    def key_of(exchange: RequestExchange) -> str:
+        _check(exchange.row_id)
+        request, digest = exchange.request, start.copy()
+        digest.update(encode((exchange.row_id, request.method, request.url)))
+        digest.update(request.body or b"")
+        return write(digest.digest())
+
+    async def idempotency_key(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+        # A retry comes by with the key of the first attempt, header and all.
+        if exchange.idempotency_key is None:
+            try:
+                key = _own(exchange, wanted)
+                if key is None:
+                    key = exchange.request.headers[header] = key_of(exchange)
+                exchange.idempotency_key = key
+            except _NoKeyError as error:
+                exchange.failure = Failure("invalid_request", str(error))
+                return exchange
+            except (TypeError, ValueError, OverflowError):
+                exchange.failure = Failure("invalid_request", "a column of source.id cannot be written down")
+                return exchange
+        return await call_next(exchange)
+
+    return idempotency_key
+
+
+class _NoKeyError(Exception):
+    """There is no key for this row; the text says why, without the row's values."""
+
+
+def _check(row_id: tuple[Any, ...]) -> None:
+    if not row_id:
+        msg = "the row has no id to make an idempotency key of; set source.id"
+        raise _NoKeyError(msg)
+    for value in row_id:
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            msg = "a column of source.id is null or NaN, so the row cannot be told from others"
+            raise _NoKeyError(msg)
+
+
+def _own(exchange: RequestExchange, wanted: str) -> str | None:
+    """Return the key that the row's request has already."""
+    for name, value in exchange.request.headers.items():
+        if name.lower() == wanted:
+            if not value.strip() or len(value) > MAX_LENGTH or not value.isprintable():
+                msg = f"the row's own key is blank, not printable or longer than {MAX_LENGTH} characters"
+                raise _NoKeyError(msg)
+            return value
+    return None
+
+
+def _hex(digest: bytes) -> str:
+    return digest.hex()
+
+
+def _uuid(digest: bytes) -> str:
+    number = int.from_bytes(digest[:16])
+    number = number & ~(0xF << 76) | 8 << 76  # version
+    number = number & ~(0x3 << 62) | 2 << 62  # variant
+    return str(UUID(int=number))
