@@ -13,6 +13,7 @@ from ._exchange import (
     Verdict,
 )
 from ._origin import Origin, origin_of
+from ._permits import LocalPermits, PermitSource, Rate
 from ._redact import Redactor
 from ._registry import (
     DeferredConfig,
@@ -32,9 +33,12 @@ __all__ = [
     "DeferredConfig",
     "Failure",
     "Handler",
+    "LocalPermits",
     "Middleware",
     "MiddlewareConfig",
     "Origin",
+    "PermitSource",
+    "Rate",
     "Redactor",
     "RequestExchange",
     "RunState",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from http_enrich_transport import TransportRequest, TransportResponse, WarmupReport
 
+from ._permits import PermitSource, Rate
 from ._redact import Redactor
 
 Send = Callable[[TransportRequest], Awaitable[TransportResponse]]
@@ -58,5 +59,7 @@ class WorkerRuntime:
     pipeline: str = ""
     window: str = ""
     """The run's data window, as a text that is the same whenever that window is run again."""
+    cluster_permits: Callable[[Sequence[Rate]], PermitSource] | None = None
+    """Keeps rates for the whole cluster; without it each worker keeps to its share of them."""
     redactor: Redactor = field(default_factory=Redactor)
     run: RunState = field(default_factory=RunState)

@@ -20,6 +20,7 @@ ENTRIES: list[dict[str, object]] = [
     {"type": "idempotency_key", "format": "uuid"},
     {"type": "json_body"},
     {"type": "logging", "sample": 0.5},
+    {"type": "rate_limit", "max_requests_per_second": 100},
     {"type": "retry", "max_attempts": 5, "base_delay": "250ms"},
     {"type": "timing"},
     {"type": "transport_diagnostic"},

@@ -1,0 +1,101 @@
+"""Keeps to the rates that an API allows."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from http_enrich_middleware import (
+    DEADLINE_EXCEEDED,
+    Failure,
+    Handler,
+    LocalPermits,
+    Middleware,
+    MiddlewareConfig,
+    PermitSource,
+    Rate,
+    RequestExchange,
+    WorkerRuntime,
+)
+from http_enrich_middleware._permits import MAX_LIMIT
+from http_enrich_transport import Count, Seconds, Settings
+
+Limit = Annotated[Count, Field(le=MAX_LIMIT)]
+
+
+class RateConfig(Settings):
+    """At most `limit` requests in any `per`."""
+
+    limit: Limit
+    per: Annotated[Seconds, Field(gt=0)]
+    burst: Count | None = None
+    """How many may go at once; default: 0.1 s worth, and for windows of more than a minute all of them."""
+
+
+class Config(MiddlewareConfig):
+    """Each attempt takes a permit before it is sent, and waits until there is one."""
+
+    type: Literal["rate_limit"] = "rate_limit"
+    max_requests_per_second: Annotated[float, Field(gt=0, le=MAX_LIMIT, allow_inf_nan=False)] | None = None
+    rates: Annotated[list[RateConfig], Field(min_length=1, max_length=10)] | None = None
+    """Several windows that are all kept, such as 100 per 1s and 50000 per 1d."""
+    burst: Count | None = None
+    """Goes with `max_requests_per_second`."""
+    scope: Literal["worker", "cluster"] = "cluster"
+    """Whether the limit is each worker's own, or that of all of them together."""
+    on_exhausted: Literal["wait", "fail"] = "wait"
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Self:
+        if (self.max_requests_per_second is None) == (self.rates is None):
+            msg = "give exactly one of max_requests_per_second and rates"
+            raise ValueError(msg)
+        if self.rates is not None and self.burst is not None:
+            msg = "burst goes with max_requests_per_second; give each of the rates its own"
+            raise ValueError(msg)
+        return self
+
+    def parsed(self) -> list[Rate]:
+        """Return the rates to keep."""
+        if self.rates is not None:
+            return [Rate(each.limit, each.per, each.burst) for each in self.rates]
+        per_second = self.max_requests_per_second or 1.0
+        # 2.5 a second is 2 in 0.8 s: never a fraction of a request.
+        limit = max(1, math.floor(per_second))
+        return [Rate(limit, limit / per_second, self.burst)]
+
+
+def build(config: Config, runtime: WorkerRuntime) -> Middleware:
+    """Build the middleware; it knows the times of this worker's last requests."""
+    acquire = _source(config, runtime).acquire
+    clock = runtime.clock
+    waits = config.on_exhausted == "wait"
+
+    async def rate_limit(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+        asked = clock()
+        until = (math.inf if exchange.deadline is None else exchange.deadline) if waits else asked
+        if await acquire(until):
+            waited = clock() - asked
+            if waited > 0:
+                exchange.spend("limiter", waited)
+            return await call_next(exchange)
+        exchange.spend("limiter", clock() - asked)
+        exchange.failure = _LATE if waits else _EXHAUSTED
+        return exchange
+
+    return rate_limit
+
+
+_EXHAUSTED = Failure("rate_limit_exhausted", "the rate limit left no permit for this request")
+_LATE = Failure(DEADLINE_EXCEEDED, "the rate limit left no permit before the row's deadline")
+
+
+def _source(config: Config, runtime: WorkerRuntime) -> PermitSource:
+    rates = config.parsed()
+    if config.scope == "cluster":
+        if runtime.cluster_permits is not None:
+            return runtime.cluster_permits(rates)
+        rates = [rate.share(runtime.slots) for rate in rates]
+    return LocalPermits(rates, clock=runtime.clock, sleep=runtime.sleep)
