@@ -24,7 +24,7 @@ _SHIPPED = {
     name: f"{folder}.{name}"
     for folder, names in {
         "auth": ["bearer"],
-        "traffic": ["rate_limit", "retry"],
+        "traffic": ["circuit_breaker", "rate_limit", "retry"],
         "reuse": ["idempotency_key"],
         "answers": ["json_body"],
         "observe": ["logging", "timing", "transport_diagnostic", "worker_identity"],

@@ -17,6 +17,7 @@ from tests.support.chain import FakeTime, answer, answering, row
 
 ENTRIES: list[dict[str, object]] = [
     {"type": "bearer", "token": SecretText("canary-7")},
+    {"type": "circuit_breaker", "max_open": "1h"},
     {"type": "idempotency_key", "format": "uuid"},
     {"type": "json_body"},
     {"type": "logging", "sample": 0.5},
