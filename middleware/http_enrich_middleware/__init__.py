@@ -1,6 +1,6 @@
 """Everything about a request that is not the network: a chain built once per worker."""
 
-from ._advice import Advice, advice
+from ._advice import AUTHORIZING, Advice, advice
 from ._chain import build_chain
 from ._exchange import (
     CIRCUIT_OPEN,
@@ -26,6 +26,7 @@ from ._retry_after import retry_after
 from ._runtime import RunState, WorkerRuntime
 
 __all__ = [
+    "AUTHORIZING",
     "CIRCUIT_OPEN",
     "DEADLINE_EXCEEDED",
     "RUN_STOPPED",

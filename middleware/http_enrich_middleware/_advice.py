@@ -8,8 +8,10 @@ from typing import NamedTuple
 from ._registry import MiddlewareConfig
 
 _RENEWING = ("oauth2_client_credentials", "oauth2_password", "oauth2_refresh_token", "jwt_bearer")
-_AUTHORIZING = ("basic", "bearer", "aws_sigv4", *_RENEWING)
-_AUTH = ("api_key", "hmac", *_AUTHORIZING)
+AUTHORIZING = ("basic", "bearer", "aws_sigv4", *_RENEWING)
+"""Types that set the header `Authorization`."""
+
+_AUTH = ("api_key", "hmac", *AUTHORIZING)
 _ONCE = (
     "adaptive_concurrency",
     "cache",
@@ -84,7 +86,7 @@ def _twice(types: Sequence[str]) -> Iterator[Advice]:
 
 
 def _authorizing(types: Sequence[str]) -> Iterator[Advice]:
-    first, *others = [(position, name) for position, name in enumerate(types) if name in _AUTHORIZING] or [
+    first, *others = [(position, name) for position, name in enumerate(types) if name in AUTHORIZING] or [
         (0, "")
     ]
     for position, name in others:

@@ -23,7 +23,7 @@ ENTRY_POINTS = "http_enrich.middleware"
 _SHIPPED = {
     name: f"{folder}.{name}"
     for folder, names in {
-        "auth": ["bearer"],
+        "auth": ["api_key", "basic", "bearer", "hmac"],
         "traffic": ["circuit_breaker", "rate_limit", "retry"],
         "reuse": ["idempotency_key"],
         "answers": ["json_body"],

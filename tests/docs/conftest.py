@@ -1,4 +1,4 @@
-"""The engine that docs/engines.md builds, importable."""
+"""What the docs build, importable: the engine of docs/engines.md and the middleware of docs/middleware.md."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/engines.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = DOCS / "engines.md"
+BUILT = {"acme_http": PAGE, "acme_steps": DOCS / "middleware.md"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def acme_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Write down the module, beside the entry point of a distribution that brings it along."""
-    text = PAGE.read_text()
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Write down the modules, beside the entry points of distributions that bring them along."""
     folder = tmp_path_factory.mktemp("installed")
-    (folder / "acme_http.py").write_text(re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)[0])
-    (entry_points,) = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
-    distribution = folder / "acme_http-1.0.dist-info"
-    distribution.mkdir()
-    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-http\nVersion: 1.0\n")
-    group = re.sub(r'\[project\.entry-points\."(.*)"\]', r"[\1]", entry_points).replace('"', "")
-    (distribution / "entry_points.txt").write_text(group)
+    for module, page in BUILT.items():
+        _install(module, page.read_text(), folder)
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))
-    sys.modules.pop("acme_http", None)
+    for module in BUILT:
+        sys.modules.pop(module, None)
+
+
+def _install(module: str, text: str, folder: Path) -> None:
+    (folder / f"{module}.py").write_text(re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)[0])
+    (entry_points,) = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    distribution = folder / f"{module}-1.0.dist-info"
+    distribution.mkdir()
+    name = module.replace("_", "-")
+    (distribution / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    group = re.sub(r'\[project\.entry-points\."(.*)"\]', r"[\1]", entry_points).replace('"', "")
+    (distribution / "entry_points.txt").write_text(group)

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from http_enrich_middleware import MiddlewareConfig, Origin, WorkerRuntime, origin_of
+from http_enrich_transport import ENGINE_HEADERS, is_token
 
 
 def _origin(value: str) -> str:
@@ -15,6 +16,14 @@ def _origin(value: str) -> str:
         msg = "expected an origin such as https://api.example.com, without a path"
         raise ValueError(msg)
     return origin
+
+
+def header_name(name: str) -> str:
+    """Return *name* if it can name a header that is ours to set; raises `ValueError`."""
+    if not is_token(name) or name.lower() in ENGINE_HEADERS:
+        msg = f"{name!r} is not the name of a header that can be set"
+        raise ValueError(msg)
+    return name
 
 
 class AuthConfig(MiddlewareConfig):

@@ -20,6 +20,7 @@ class Config(AuthConfig):
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it keeps no state."""
     origin = credentials_for(config, runtime)
+    runtime.redactor.add(config.token.get_secret_value())
     authorization = f"Bearer {config.token.get_secret_value()}"
 
     async def bearer(exchange: RequestExchange, call_next: Handler) -> RequestExchange:

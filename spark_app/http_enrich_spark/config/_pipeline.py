@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from http_enrich_middleware import MiddlewareConfig, parse_middleware
+from http_enrich_middleware import AUTHORIZING, MiddlewareConfig, parse_middleware
 from http_enrich_transport import (
     ENGINE_HEADERS,
     AiohttpEngineConfig,
@@ -232,8 +232,9 @@ class PipelineConfig(Settings):
     @model_validator(mode="after")
     def _authorizes_once(self) -> Self:
         listed = {name.lower() for name in self.endpoint.headers}
-        if "authorization" in listed and any(each.type == "bearer" for each in self.middleware):
-            msg = "endpoint.headers and bearer both set Authorization; keep one of them"
+        setting = next((each.type for each in self.middleware if each.type in AUTHORIZING), None)
+        if "authorization" in listed and setting is not None:
+            msg = f"endpoint.headers and {setting} both set Authorization; keep one of them"
             raise ValueError(msg)
         return self
 
