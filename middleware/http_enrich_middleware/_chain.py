@@ -58,16 +58,19 @@ def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Handler:
         if run.stopped is not None:
             exchange.failure = Failure(RUN_STOPPED, run.stopped)
             return exchange
+        request = exchange.request
+        timeout = request.timeout
         if exchange.deadline is not None and not _fits(exchange, runtime):
             return exchange
         exchange.attempts += 1
         try:
-            response = await engine.send(exchange.request)
+            response = await engine.send(request)
             sent = response.sent
         except Exception as error:  # noqa: BLE001 - engines do not raise; one that does must not look unsent
             kind = TransportErrorKind.ENGINE_ERROR
             sent = Sent.MAYBE_SENT
             response = TransportResponse.failed(kind, sent, type(error).__name__)
+        request.timeout = timeout  # a later attempt may have another deadline
         exchange.response = response
         if sent is not Sent.NOT_SENT and exchange.sent is not Sent.RESPONDED:
             exchange.sent = sent

@@ -19,6 +19,7 @@ from http_enrich_middleware import (
     parse_middleware,
 )
 from http_enrich_middleware.traffic import retry
+from http_enrich_middleware.traffic._retry_budget import Budget
 from http_enrich_middleware.traffic.circuit_breaker import Config
 from http_enrich_transport import MemoryEngine, Sent, TransportRequest, TransportResponse
 from tests.support import virtual_time
@@ -70,7 +71,7 @@ def test_an_outage_is_waited_out() -> None:
     """S3: 30 s of failures, and every row has its answer, for a request in ten more at most."""
     api = Api(lambda now: 503 if 5 <= now < 35 else 200)
     rows = [row() for _ in range(10_000)]
-    again = retry.Config(max_attempts=8, max_delay=5)
+    again = retry.Config(max_attempts=8, max_delay=5, budget=Budget(on_exhausted="wait"))
 
     through(api, [again, Config()], rows, concurrency=50)
 
@@ -246,13 +247,15 @@ async def test_it_is_logged_once_when_it_opens_and_closes(caplog: pytest.LogCapt
 
 async def test_over_http_a_dead_api_is_left_alone() -> None:
     time = FakeTime()
+    runtime = time.runtime
     async with serving(OK.replace(b"200", b"503")) as server:
         exchange = row(url=server.url)
         again = retry.Config(max_attempts=6, base_delay=0)
-        await send_over_http([again, Config(min_requests=2, max_open=30)], exchange, time.runtime)
+        await send_over_http([again, Config(min_requests=2, max_open=30)], exchange, runtime)
 
     # Two to open it, then a probe after 5, 10 and 20 s; the last is beyond max_open.
-    assert (server.requests, exchange.attempts, exchange.error_kind) == (5, 5, RUN_STOPPED)
+    assert (server.requests, exchange.attempts, exchange.status) == (5, 5, 503)
+    assert "gave up: the API has been failing for 35 s" in str(runtime.run.stopped)
     assert sum(time.waits) == pytest.approx(35.0)
 
 
