@@ -149,7 +149,7 @@ class _Repeater:
             return "deadline"
         price = await budget.pay(throttled=throttled, until=deadline)
         waited = clock() - now if self._queues else 0.0
-        if waited:
+        if self._queues:
             exchange.spend("budget", waited)
         if price is None:
             return "budget"
