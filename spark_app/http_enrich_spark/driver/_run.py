@@ -15,7 +15,7 @@ from ._facts import RowFacts, row_facts
 from ._sink import check_sink, publish, rehearse
 from ._source import check_columns, read_source, response_schema
 from ._staging import Staging
-from ._summary import RunSummary, summarize, worst_failures
+from ._summary import RunSummary, reason_to_stop, summarize, worst_failures
 
 
 def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> RunSummary:
@@ -47,6 +47,7 @@ def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> R
     with staging.kept_on_error():
         summary = summarize(answers, config, run, rows_in=facts.rows, seconds=seconds)
         _check_whole(row_facts(answers, config.source.id), facts)
+        _check_not_stopped(summary, answers)
         _check_error_rate(summary, config, answers)
         publish(answers, config.sink)
     staging.remove()
@@ -72,6 +73,13 @@ def _check_whole(written: RowFacts, frozen: RowFacts) -> None:
     if (written.rows, written.ids) != (frozen.rows, frozen.ids):
         what = "with other ids" if written.rows == frozen.rows else f"out of {frozen.rows:,}"
         msg = f"{written.rows:,} rows came {what}; nothing was published, please report this as a bug"
+        raise RunError(msg)
+
+
+def _check_not_stopped(summary: RunSummary, answers: DataFrame) -> None:
+    if "stopped" in summary.outcomes:
+        unsent = summary.outcomes["stopped"]
+        msg = f"{reason_to_stop(answers)} ({unsent:,} rows were not requested; nothing was published)"
         raise RunError(msg)
 
 

@@ -76,6 +76,12 @@ def summarize(
     )
 
 
+def reason_to_stop(answers: DataFrame) -> str | None:
+    """Return why a worker gave the run up, if one did."""
+    stopped = answers.where("http.outcome = 'stopped'").select("http.error").first()
+    return str(stopped["error"]) if stopped is not None else None
+
+
 def worst_failures(answers: DataFrame) -> list[str]:
     """Return a line per class of failure, the most frequent first: how many rows, and one of their errors."""
     rows = F.count(F.lit(1)).alias("rows")

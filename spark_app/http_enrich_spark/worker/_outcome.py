@@ -24,6 +24,10 @@ _BY_KIND = {
     "read_timeout": "timeout",
     "total_timeout": "timeout",
     "json_invalid": "parse",
+    "deadline_exceeded": "timeout",
+    "rate_limit_exhausted": "rate_limited",
+    "circuit_open": "circuit",
+    "run_stopped": "stopped",
 }
 
 

@@ -256,3 +256,20 @@ def test_rows_without_an_id_are_refused_before_anything_is_requested(
 
         assert server.paths == []
     assert not (tmp_path / "_http_enrich").exists()
+
+
+def test_a_run_that_was_given_up_publishes_nothing_and_says_why(spark: SparkSession, tmp_path: Path) -> None:
+    """However few rows it was: whoever reads the table would take them for answered."""
+    write_ids(spark, tmp_path, *map(str, range(40)))
+    breaker = {"type": "circuit_breaker", "min_requests": 2, "open_for": 0.01, "max_open": 0.01}
+    with web_server(lambda _: web.json_response({}, status=503)) as server:
+        data = pipeline(
+            tmp_path, server.url, middleware=[breaker], execution={"concurrency": 2, "max_error_rate": 1}
+        )
+        with pytest.raises(
+            RunError, match=r"^gave up: the API has been failing for .*\(HTTP status 503\)"
+        ) as caught:
+            run(spark, data)
+
+    assert "rows were not requested; nothing was published" in str(caught.value)
+    assert not (tmp_path / "out").exists()

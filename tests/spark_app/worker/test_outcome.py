@@ -34,6 +34,16 @@ OF_KIND = {
     "engine_error": "internal",
 }
 
+OF_FAILURE = {
+    "invalid_request": "invalid_request",
+    "json_invalid": "parse",
+    "deadline_exceeded": "timeout",
+    "rate_limit_exhausted": "rate_limited",
+    "circuit_open": "circuit",
+    "run_stopped": "stopped",
+    "middleware_error": "internal",
+}
+
 
 def ended(response: TransportResponse | None, failure: Failure | None = None) -> RequestExchange:
     exchange = row()
@@ -92,3 +102,8 @@ def test_what_a_middleware_finds_has_its_word(kind: str, word: str) -> None:
 
 def test_a_row_that_nobody_sent_is_our_fault() -> None:
     assert outcome(ended(None)) == "internal"
+
+
+@pytest.mark.parametrize(("kind", "word"), OF_FAILURE.items())
+def test_a_failure_of_the_middleware_has_its_word_too(kind: str, word: str) -> None:
+    assert outcome(ended(None, Failure(kind, "why"))) == word
