@@ -123,7 +123,7 @@ class _Repeater:
             exchange.failure = exchange.verdict = None
             exchange = await call_next(exchange)
             attempt, earned = attempt + 1, price
-        if _is_up(exchange):
+        if stop != "attempts" and _is_up(exchange):
             budget.earn(earned)
         return stop
 

@@ -22,9 +22,10 @@ from http_enrich_transport import (
     TransportRuntimeFactory,
     header_map,
 )
+from tests.support import virtual_time
 from tests.support.chain import EPOCH, FakeTime, answer, answering, row
 from tests.support.peer import OK, serving
-from tests.support.virtual import run, virtual_runtime
+from tests.support.virtual_time import run
 
 CONCURRENCY = 50
 WAITING = Budget(on_exhausted="wait")
@@ -72,11 +73,13 @@ def weather(
 
         async def handler(_: TransportRequest) -> TransportResponse:
             await asyncio.sleep(latency)
-            return respond(loop.time() - 1000)
+            return respond(loop.time())
 
         engine = MemoryEngine(handler)
-        done = await send_all(config, engine, rows, virtual_runtime(), "http://api.test")
-        return Outcome(done, engine.calls, loop.time() - 1000)
+        done = await send_all(
+            config, engine, rows, virtual_time.runtime(uniform=random.Random(7).uniform), "http://api.test"
+        )
+        return Outcome(done, engine.calls, loop.time())
 
     return run(main())
 
