@@ -12,7 +12,7 @@ from ._exchange import (
     RequestExchange,
     Verdict,
 )
-from ._origin import Origin, origin_of
+from ._origin import Origin, OriginName, origin_of
 from ._permits import LocalPermits, PermitSource, Rate
 from ._redact import Redactor
 from ._registry import (
@@ -38,6 +38,7 @@ __all__ = [
     "Middleware",
     "MiddlewareConfig",
     "Origin",
+    "OriginName",
     "PermitSource",
     "Rate",
     "Redactor",

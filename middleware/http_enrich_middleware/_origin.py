@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 from http_enrich_transport import split_http_url
 
 _PORTS = {"http": 80, "https": 443}
@@ -20,6 +24,18 @@ def origin_of(url: str) -> str:
     host = (parts.hostname or "").lower()
     written = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{written}:{parts.port or _PORTS[parts.scheme]}"
+
+
+def _exact(value: str) -> str:
+    origin = origin_of(value)
+    if not origin or value.rstrip("/").count("/") > len("//") or any(each in value for each in "@?#"):
+        msg = "expected an origin such as https://api.example.com, without a path"
+        raise ValueError(msg)
+    return origin
+
+
+OriginName = Annotated[str, AfterValidator(_exact)]
+"""An origin in a configuration; spelt as `origin_of` spells it."""
 
 
 class Origin:

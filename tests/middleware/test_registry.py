@@ -25,6 +25,7 @@ ENTRIES: list[dict[str, object]] = [
     {"type": "json_body"},
     {"type": "logging", "sample": 0.5},
     {"type": "rate_limit", "max_requests_per_second": 100},
+    {"type": "redirect", "allow_origins": ["https://files.example.com"]},
     {"type": "retry", "max_attempts": 5, "base_delay": "250ms"},
     {"type": "timing"},
     {"type": "transport_diagnostic"},

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import AfterValidator
-
-from http_enrich_middleware import MiddlewareConfig, Origin, WorkerRuntime, origin_of
+from http_enrich_middleware import MiddlewareConfig, Origin, OriginName, WorkerRuntime
 from http_enrich_transport import ENGINE_HEADERS, is_token
-
-
-def _origin(value: str) -> str:
-    origin = origin_of(value)
-    if not origin or value.rstrip("/").count("/") > len("//"):
-        msg = "expected an origin such as https://api.example.com, without a path"
-        raise ValueError(msg)
-    return origin
 
 
 def header_name(name: str) -> str:
@@ -29,7 +17,7 @@ def header_name(name: str) -> str:
 class AuthConfig(MiddlewareConfig):
     """Credentials are sent to one origin, and to no other, wherever redirects lead."""
 
-    origin: Annotated[str, AfterValidator(_origin)] | None = None
+    origin: OriginName | None = None
     """Default: that of `endpoint.base_url`."""
 
 

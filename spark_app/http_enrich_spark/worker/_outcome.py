@@ -27,6 +27,8 @@ _BY_KIND = {
     "deadline_exceeded": "timeout",
     "rate_limit_exhausted": "rate_limited",
     "circuit_open": "circuit",
+    "redirect_blocked": "redirect",
+    "redirect_loop": "redirect",
     "run_stopped": "stopped",
 }
 

@@ -40,6 +40,8 @@ OF_FAILURE = {
     "deadline_exceeded": "timeout",
     "rate_limit_exhausted": "rate_limited",
     "circuit_open": "circuit",
+    "redirect_blocked": "redirect",
+    "redirect_loop": "redirect",
     "run_stopped": "stopped",
     "middleware_error": "internal",
 }
