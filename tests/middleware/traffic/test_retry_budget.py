@@ -97,12 +97,13 @@ async def test_first_tries_count_for_ten_seconds() -> None:
     assert await spend(budget, 4) == 0
 
 
-async def test_a_long_silence_leaves_nothing_behind() -> None:
+@pytest.mark.parametrize("silence", [11, 12, 21, 22, 1000, 1e6])
+async def test_a_long_silence_leaves_nothing_behind(silence: float) -> None:
     time = FakeTime()
     budget = budget_of(time, **FULL)
     await spend(budget, 50)
 
-    time.now += 1e6
+    time.now += silence
 
     assert await spend(budget, 50) == 10
 
@@ -160,6 +161,14 @@ async def test_success_gives_the_price_of_the_last_retry_back(end: TransportResp
     _, last = await through(FakeTime(), with_tokens(28), BAD, BAD, end, BAD, rows=2)
 
     assert (last.attempts, last.metadata["retry.stop"]) == (attempts, "budget")
+
+
+async def test_refusal_that_is_not_to_be_repeated_is_no_sign_of_health() -> None:
+    config = with_tokens(28).model_copy(update={"retry_status_codes": frozenset({503})})
+
+    first, second = await through(FakeTime(), config, BAD, BAD, answer(429), BAD, rows=2)
+
+    assert (first.metadata["retry.stop"], second.attempts) == ("not_retryable", 1)
 
 
 @pytest.mark.parametrize(("successes", "attempts"), [(13, 1), (14, 2)])
@@ -250,7 +259,7 @@ def test_each_origin_has_a_budget_of_its_own() -> None:
 
     assert all(budgets.of(url, 0) is mine for url in [*same, *reversed(same)])
     assert len({id(budgets.of(url, 0)) for url in [*others, *others]}) == 5
-    assert all(budgets.of(url, 0) is not mine for url in others)
+    assert all((budgets.of(same[0], 0), budgets.of(url, 0))[1] is not mine for url in others)
 
 
 def test_origins_used_longest_ago_are_forgotten() -> None:
@@ -358,6 +367,25 @@ def test_a_row_waits_no_longer_than_its_deadline() -> None:
     assert ends == [("budget", 1, 60), ("budget", 1, 60)]
 
 
+def test_each_row_in_the_queue_has_its_own_deadline() -> None:
+    """Whoever stands behind another may have to leave first."""
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        config = Budget(tokens=14, ratio=1e6, per_second=0.001, on_exhausted="wait")
+        budget = Budgets(config, virtual_time.runtime()).of("http://api.test/", 0)
+        budget.failed()
+        await budget.pay(throttled=False, until=1000)
+
+        async def leave(until: float) -> float:
+            assert await budget.pay(throttled=False, until=until) is None
+            return loop.time()
+
+        return list(await asyncio.gather(leave(5), leave(3), leave(8)))
+
+    assert run(main()) == [5, 3, 8]
+
+
 def test_backoff_and_waiting_for_the_budget_pass_together() -> None:
     """A row that waited long enough does not sleep as well."""
 
@@ -389,7 +417,9 @@ def test_whoever_gives_up_waiting_makes_room() -> None:
 
 
 def test_tokens_for_a_row_that_is_cancelled_at_that_moment_go_to_the_next() -> None:
-    async def main() -> tuple[int | None, float]:
+    """And no timer is left behind."""
+
+    async def main() -> tuple[int | None, float, int]:
         loop = asyncio.get_running_loop()
         config = Budget(tokens=14, ratio=1e6, per_second=0.01, on_exhausted="wait")
         budget = Budgets(config, virtual_time.runtime()).of("http://api.test/", loop.time())
@@ -399,9 +429,11 @@ def test_tokens_for_a_row_that_is_cancelled_at_that_moment_go_to_the_next() -> N
         await asyncio.sleep(5)
         budget.earn(14)
         first.cancel()
-        return await second, loop.time()
+        price, now = await second, loop.time()
+        await asyncio.sleep(0)
+        return price, now, len(asyncio.all_tasks())
 
-    assert run(main()) == (14, 5)
+    assert run(main()) == (14, 5, 1)
 
 
 def test_nobody_waits_on_in_a_run_that_was_given_up() -> None:
