@@ -17,7 +17,7 @@ from http_enrich_middleware import (
     WorkerRuntime,
     origin_of,
 )
-from http_enrich_transport import Count, TransportRequest, TransportResponse, refuse
+from http_enrich_transport import Count, TransportRequest, refuse
 
 from ._location import BlockedError, resolved
 
@@ -149,7 +149,7 @@ def _may_travel(name: str, value: str, exchange: RequestExchange) -> bool:
 
 
 def _sendable(request: TransportRequest) -> TransportRequest:
-    refusal: TransportResponse | None = refuse(request)
+    refusal = refuse(request)
     if refusal is not None and refusal.error is not None:
         raise BlockedError(refusal.error.message)
     return request

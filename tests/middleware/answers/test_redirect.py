@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -13,13 +12,14 @@ from multidict import CIMultiDict
 
 from http_enrich_middleware import (
     DEADLINE_EXCEEDED,
+    Handler,
     MiddlewareConfig,
     RequestExchange,
+    Verdict,
     WorkerRuntime,
     build_chain,
     parse_middleware,
 )
-from http_enrich_middleware.answers import redirect
 from http_enrich_middleware.answers.redirect import Config
 from http_enrich_middleware.auth import api_key, bearer, hmac
 from http_enrich_middleware.reuse import idempotency_key
@@ -31,7 +31,7 @@ from http_enrich_transport import (
     TransportRequest,
     TransportResponse,
 )
-from tests.support.chain import FakeTime, answer, answering, failure, row, send_over_http
+from tests.support.chain import FakeTime, answer, answering, failure, registered, row, send_over_http
 from tests.support.peer import OK, serving
 
 HOME = "http://api.test/v1/a?x=1"
@@ -172,19 +172,21 @@ async def test_what_must_not_be_followed_is_not(location: str, reason: str) -> N
     exchange, urls = await led(location)
 
     assert (exchange.error_kind, exchange.status, urls) == ("redirect_blocked", 302, [])
-    assert reason in (exchange.error_message or "")
-    assert not {"canary-7", "meta-data", "passwd", "admin"} & set((exchange.error_message or "").split("/"))
-    assert len(exchange.error_message or "") < 150
+    message = exchange.error_message or ""
+    assert reason in message
+    assert not any(word in message for word in ("canary-7", "meta-data", "passwd", "alert", "admin"))
+    assert len(message) < 150
     assert (exchange.attempts, exchange.metadata) == (1, {})
 
 
-@pytest.mark.parametrize("location", ["http://api.test/b", "http://files.test/", "//files.test/"])
-async def test_from_https_to_http_it_never_goes(location: str) -> None:
+@pytest.mark.parametrize("origin", ["http://api.test:80", "http://files.test:80"])
+async def test_from_https_to_http_it_never_goes(origin: str) -> None:
+    """Not even to an origin that is on the list."""
     config = Config(allow_origins=["http://api.test", "http://files.test"])
-    exchange, urls = await led(location, config, start="https://api.test/a")
+    exchange, urls = await led(f"{origin}/b", config, start="https://api.test/a")
 
     assert (exchange.error_kind, urls) == ("redirect_blocked", [])
-    assert ("leads from https to http:" in (exchange.error_message or "")) is (not location.startswith("//"))
+    assert exchange.error_message == f"not followed: it leads from https to {origin}"
 
 
 async def test_not_by_a_detour_either() -> None:
@@ -296,6 +298,15 @@ async def test_what_goes_along(status: int, url: str, body: bytes | None, missin
     assert exchange.request.headers == HEADERS
 
 
+async def test_a_get_that_is_answered_303_leaves_its_body_behind() -> None:
+    engine = site({HOME: to("/b", 303)})
+    exchange = row("GET", HOME)
+    exchange.request.body = b"{}"
+    await build_chain([Config()], engine, FakeTime().runtime)(exchange)
+
+    assert [each.body for each in engine.requests] == [b"{}", None]
+
+
 async def test_what_was_left_behind_is_not_taken_up_again_on_the_way_back() -> None:
     """Another origin could else send us anywhere with the credentials of the first one."""
     other = "http://files.test"
@@ -390,6 +401,13 @@ async def test_what_may_be_sent_twice_is(method: str, key: str | None) -> None:
     assert (exchange.error_kind, exchange.attempts) == (None, 4)
 
 
+async def test_a_post_that_was_only_sent_on_is_tried_again() -> None:
+    engine = answering(to("/b", 307), answer(503), to("/b", 307), answer(200))
+    exchange = await build_chain([retry.Config(), Config()], engine, FakeTime().runtime)(row("POST", HOME))
+
+    assert (exchange.error_kind, exchange.attempts) == (None, 4)
+
+
 async def test_an_accepted_post_whose_result_is_there_is_a_success() -> None:
     engine = answering(to("/result", 303), answer(200))
 
@@ -423,6 +441,32 @@ async def test_a_failure_of_a_step_inside_is_not_followed() -> None:
     await build_chain([Config()], engine, time.runtime)(exchange)
 
     assert (exchange.error_kind, engine.calls) == (DEADLINE_EXCEEDED, 0)
+
+
+async def test_an_answer_that_is_no_good_is_not_followed() -> None:
+    broken = failure("body_incomplete", Sent.RESPONDED)
+    broken.status, broken.headers = 302, {"Location": "/b"}
+    exchange = await build_chain([Config()], answering(broken), FakeTime().runtime)(row())
+
+    assert (exchange.error_kind, exchange.attempts) == ("body_incomplete", 1)
+
+
+async def test_an_answer_that_a_step_inside_is_content_with_is_not_followed() -> None:
+    class Content:
+        Config = MiddlewareConfig
+
+        def __init__(self, config: MiddlewareConfig, runtime: WorkerRuntime) -> None:
+            pass
+
+        async def __call__(self, exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+            exchange = await call_next(exchange)
+            exchange.verdict = Verdict.IGNORE
+            return exchange
+
+    configs = [Config(), MiddlewareConfig(type=registered(Content))]
+    exchange = await build_chain(configs, answering(to("/b")), FakeTime().runtime)(row())
+
+    assert (exchange.error_kind, exchange.status, exchange.attempts) == (None, 302, 1)
 
 
 async def test_an_interrupted_hop_leaves_the_request_as_it_was() -> None:
@@ -460,10 +504,13 @@ ORDERS = [
 
 
 def leading(location: str, status: int = 302) -> bytes:
-    return (
-        f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\n"
-        "Set-Cookie: s=canary-8\r\nContent-Length: 0\r\n\r\n"
-    ).encode()
+    head = f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nSet-Cookie: s=canary-8\r\n"
+    return f"{head}Content-Length: 0\r\n\r\n".encode()
+
+
+def last(reply: bytes) -> bytes:
+    """Return *reply* as the last one on its connection."""
+    return reply.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -499,7 +546,7 @@ async def test_credentials_and_cookies_within_the_origin() -> None:
     async with serving(b"") as server:
 
         async def reply(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(replies[server.requests - 1].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            writer.write(last(replies[server.requests - 1]))
             await writer.drain()
 
         server.answer = reply
@@ -586,6 +633,6 @@ def test_a_slash_at_the_end_makes_no_other_origin() -> None:
 
 
 async def test_nothing_is_followed_unless_it_is_listed() -> None:
-    exchange = await build_chain([], answering(to("/b")), replace(WorkerRuntime()))(row())
+    exchange = await build_chain([], answering(to("/b")), FakeTime().runtime)(row())
 
-    assert (exchange.status, exchange.attempts, redirect.Config().allow_origins) == (302, 1, [])
+    assert (exchange.status, exchange.attempts) == (302, 1)
