@@ -19,33 +19,43 @@ class Breaker:
     Opens when too many of the last requests have failed, and closes when probes succeed.
 
     All times are seconds of one clock, handed in. `opened_at` is when the outage
-    began: the breaker was last closed then. Each time a probe fails it stays
-    open twice as long as before, up to *longest*.
+    began, moved by the time in which nobody asked. Each time a probe fails it stays
+    open twice as long as before, up to *longest*; after *max_open* seconds a probe is due.
+    `trial` counts the times that probes went out: what was sent in an earlier one says
+    nothing about the peer of now.
     """
 
     def __init__(
-        self, *, window: int, min_requests: int, ratio: float, open_for: float, longest: float, probes: int
+        self,
+        *,
+        window: int,
+        min_requests: int,
+        ratio: float,
+        open_for: float,
+        longest: float,
+        max_open: float,
+        probes: int,
     ) -> None:
         self._window: deque[bool] = deque(maxlen=window)
         self._failures = 0
         self._min_requests, self._ratio = min_requests, ratio
-        self._open_for, self._longest = open_for, longest
+        self._open_for, self._longest, self._max_open = open_for, longest, max_open
         self._probes = probes
-        self._probing = self._succeeded = self._trial = 0
+        self._probing = self._succeeded = self.trial = 0
         self._length = open_for
         self.state = State.CLOSED
         self.opened_at = self.open_until = 0.0
 
-    def note(self, failed: bool, now: float) -> bool:
+    def note(self, failed: bool, now: float, trial: int) -> bool:
         """Take in how a request went that was sent while closed; return whether that has opened it."""
-        if self.state is not State.CLOSED:
+        if self.state is not State.CLOSED or trial != self.trial:
             return False  # it was under way when the breaker opened, and says nothing new
         window = self._window
         if len(window) == window.maxlen:
             self._failures -= window[0]
         window.append(failed)
         self._failures += failed
-        if not failed or len(window) < self._min_requests or self._failures < self._ratio * len(window):
+        if not failed or len(window) < self._min_requests or self._failures / len(window) < self._ratio:
             return False
         self.opened_at = now
         self._open(now)
@@ -55,15 +65,16 @@ class Breaker:
         """Return the number of the trial if a request may go as its probe; who asks then owes a `probed`."""
         if self.state is State.OPEN and now >= self.open_until:
             self.state, self._probing, self._succeeded = State.HALF_OPEN, 0, 0
-            self._trial += 1
+            self.opened_at += now - self.open_until
+            self.trial += 1
         if self.state is not State.HALF_OPEN or self._probing + self._succeeded >= self._probes:
             return None
         self._probing += 1
-        return self._trial
+        return self.trial
 
     def probed(self, trial: int, failed: bool | None, now: float) -> None:
         """Take in how a probe of *trial* went; None if it says nothing about the API."""
-        if self.state is not State.HALF_OPEN or trial != self._trial:
+        if self.state is not State.HALF_OPEN or trial != self.trial:
             return  # another probe has decided already
         self._probing -= 1
         if failed:
@@ -75,7 +86,8 @@ class Breaker:
                 self._close()
 
     def _open(self, now: float) -> None:
-        self.state, self.open_until = State.OPEN, now + self._length
+        due = min(now + self._length, self.opened_at + self._max_open)
+        self.state, self.open_until = State.OPEN, max(now, due)
 
     def _close(self) -> None:
         self.state, self._length, self._failures = State.CLOSED, self._open_for, 0

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from http_enrich_middleware import (
     CIRCUIT_OPEN,
+    RUN_STOPPED,
     Failure,
     Handler,
     Middleware,
@@ -42,6 +43,11 @@ _NOT_THE_PEERS = frozenset(
 _NEVER_BETTER = frozenset({501, 505})
 """Not implemented, HTTP version not supported: answers of an API that works."""
 
+_TIMEOUTS = frozenset({Kind.DNS_TIMEOUT, Kind.CONNECT_TIMEOUT, Kind.READ_TIMEOUT, Kind.TOTAL_TIMEOUT})
+
+_FAIR_CHANCE = 1.0
+"""Seconds; an attempt that had less before its row's deadline says nothing about the API."""
+
 
 class Config(MiddlewareConfig):
     """
@@ -64,7 +70,7 @@ class Config(MiddlewareConfig):
     probes: Count = 3
     """Requests that have to succeed before all others follow."""
     max_open: Annotated[Seconds, Field(gt=0)] = 600.0
-    """An API that is down for longer ends the run."""
+    """When the API has been down for that long, a last probe decides whether the run ends."""
 
     @model_validator(mode="after")
     def _can_open(self) -> Self:
@@ -79,19 +85,23 @@ class Config(MiddlewareConfig):
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it knows how this worker's last requests to the endpoint went."""
-    gate = _Gate(config, runtime)
-    breaker, clock = gate.breaker, runtime.clock
     endpoint = Origin(runtime.base_url)
+    gate = _Gate(config, runtime, endpoint.name or "the API")
+    breaker, clock = gate.breaker, runtime.clock
     elsewhere = bool(endpoint.name)
 
     async def circuit_breaker(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
         if elsewhere and not endpoint.covers(exchange.request.url):
             return await call_next(exchange)  # a redirect has led there; it says nothing about the endpoint
         if breaker.state is not State.CLOSED:
-            return await gate.enter(exchange, call_next)
+            if not await gate.enter(exchange):
+                return exchange
+            if breaker.state is State.HALF_OPEN:
+                return await gate.probe(exchange, call_next)
+        trial, time_left = breaker.trial, _time_left(exchange, clock)
         exchange = await call_next(exchange)
-        failed = _failed(exchange, clock)
-        if failed is not None and breaker.note(failed, clock()):
+        failed = _failed(exchange, time_left)
+        if failed is not None and breaker.note(failed, clock(), trial):
             gate.tell_opened(exchange)
         return exchange
 
@@ -101,60 +111,64 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
 class _Gate:
     """Where rows are parked; only the first of them has a timer, or waits for the probes."""
 
-    def __init__(self, config: Config, runtime: WorkerRuntime) -> None:
+    def __init__(self, config: Config, runtime: WorkerRuntime, peer: str) -> None:
         self.breaker = Breaker(
             window=config.window,
             min_requests=config.min_requests,
             ratio=config.failure_ratio,
             open_for=config.open_for,
             longest=config.max_open_for,
+            max_open=config.max_open,
             probes=config.probes,
         )
         self._max_open = config.max_open
-        self._runtime = runtime
+        self._runtime, self._peer = runtime, peer
         self._turn = asyncio.Lock()
         self._probed = asyncio.Event()
 
-    async def enter(self, exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        """Park the row of *exchange*, and send it as a probe or when the breaker has closed."""
-        clock = self._runtime.clock
+    async def enter(self, exchange: RequestExchange) -> bool:
+        """Park the row of *exchange*; return whether it may go: as a probe unless the breaker has closed."""
+        clock, run = self._runtime.clock, self._runtime.run
         parked_at = clock()
         until = math.inf if exchange.deadline is None else exchange.deadline
         try:
             async with asyncio.timeout(None if until == math.inf else max(0.0, until - parked_at)):
-                trial = await self._park(until)
+                await self._park(until)
         except TimeoutError:
             exchange.failure = Failure(CIRCUIT_OPEN, "the API was down until the row's deadline")
-            return exchange
+            return False
         finally:
             exchange.spend("circuit", clock() - parked_at)
-        return await (call_next(exchange) if trial is None else self._probe(trial, exchange, call_next))
+        if run.stopped is not None:
+            # Further in it would only wait for a permit before it is told the same.
+            exchange.failure = Failure(RUN_STOPPED, run.stopped)
+        return run.stopped is None
 
-    async def _park(self, until: float) -> int | None:
-        """Wait until a request may go; return the number of the trial if it goes as a probe."""
+    async def _park(self, until: float) -> None:
+        """Wait until a request may go."""
         breaker, runtime = self.breaker, self._runtime
         async with self._turn:
             # Once the run is stopped nothing is sent any more, so nobody has to be kept from it.
             while breaker.state is not State.CLOSED and runtime.run.stopped is None:
                 now = runtime.clock()
-                trial = breaker.probe(now)
-                if trial is not None:
-                    return trial
                 if now >= until:
                     raise TimeoutError
+                if breaker.probe(now) is not None:
+                    return
                 if breaker.state is State.OPEN:
                     await runtime.sleep(min(breaker.open_until, until) - now)
                 else:
                     self._probed.clear()
                     await self._probed.wait()
-        return None
 
-    async def _probe(self, trial: int, exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+    async def probe(self, exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+        """Send *exchange*, which has entered, and see what that says about the API."""
         breaker, clock = self.breaker, self._runtime.clock
+        trial, time_left = breaker.trial, _time_left(exchange, clock)
         failed: bool | None = None
         try:
             exchange = await call_next(exchange)
-            failed = _failed(exchange, clock)
+            failed = _failed(exchange, time_left)
         finally:
             half_open = breaker.state is State.HALF_OPEN
             breaker.probed(trial, failed, clock())
@@ -173,12 +187,19 @@ class _Gate:
             logger.info("circuit closed after %.0f s", down)
         elif self.breaker.state is State.OPEN and down >= self._max_open:
             self._runtime.run.stop(
-                f"gave up: the API has been failing for {down:.0f} s ({exchange.error_message}); "
+                f"gave up: {self._peer} has been failing for {down:.0f} s ({exchange.error_message}); "
                 "find out what is wrong with it and run again, or raise circuit_breaker.max_open"
             )
 
 
-def _failed(exchange: RequestExchange, clock: Callable[[], float]) -> bool | None:
+def _time_left(exchange: RequestExchange, clock: Callable[[], float]) -> float:
+    """Return the seconds that the row has left, plus what it has waited: waits to come count against it."""
+    if exchange.deadline is None:
+        return math.inf
+    return exchange.deadline - clock() + sum(exchange.spent.values())
+
+
+def _failed(exchange: RequestExchange, time_left: float) -> bool | None:
     """Say whether *exchange* speaks against the API; None if it says nothing about it."""
     response = exchange.response
     if exchange.failure is not None or response is None:
@@ -186,7 +207,9 @@ def _failed(exchange: RequestExchange, clock: Callable[[], float]) -> bool | Non
     if response.error is None:
         status = response.status or 0
         return status >= 500 and status not in _NEVER_BETTER and exchange.verdict is None
-    if response.error.kind in _NOT_THE_PEERS:
+    kind = response.error.kind
+    if kind in _NOT_THE_PEERS:
         return None
     # The row may have left the API no time to answer.
-    return None if exchange.deadline is not None and clock() >= exchange.deadline else True
+    hurried = kind in _TIMEOUTS and time_left - sum(exchange.spent.values()) < _FAIR_CHANCE
+    return None if hurried else True

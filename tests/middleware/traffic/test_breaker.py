@@ -13,14 +13,15 @@ from http_enrich_middleware.traffic._breaker import Breaker, State
 
 
 def breaker(**changes: float) -> Breaker:
-    options = {"window": 10, "min_requests": 4, "ratio": 0.5, "open_for": 5.0, "longest": 60.0, "probes": 2}
+    options = {"window": 10, "min_requests": 4, "ratio": 0.5, "probes": 2}
+    options |= {"open_for": 5.0, "longest": 60.0, "max_open": 600.0}
     return Breaker(**{**options, **changes})  # type: ignore[arg-type]
 
 
 def noted(subject: Breaker, outcomes: str, now: float = 0.0) -> State:
     """Let requests end, `x` for a failure and `.` for a success."""
     for each in outcomes:
-        subject.note(each == "x", now)
+        subject.note(each == "x", now, subject.trial)
     return subject.state
 
 
@@ -38,6 +39,7 @@ def noted(subject: Breaker, outcomes: str, now: float = 0.0) -> State:
         ("..........xxxx", State.CLOSED),
         ("..........xxxxx", State.OPEN),
         ("x.x.x", State.OPEN),
+        (".......xxx" + "." * 10 + "xx", State.CLOSED),
     ],
 )
 def test_it_opens_when_half_of_the_last_ten_have_failed(outcomes: str, state: State) -> None:
@@ -47,7 +49,7 @@ def test_it_opens_when_half_of_the_last_ten_have_failed(outcomes: str, state: St
 def test_it_says_once_that_it_has_opened() -> None:
     subject = breaker()
 
-    assert [subject.note(True, 0.0) for _ in range(6)] == [False, False, False, True, False, False]
+    assert [subject.note(True, 0.0, 0) for _ in range(6)] == [False, False, False, True, False, False]
 
 
 def test_probes_go_when_the_time_is_over_and_only_so_many() -> None:
@@ -68,6 +70,23 @@ def test_it_closes_when_all_probes_have_succeeded_and_forgets() -> None:
 
     assert states == [State.HALF_OPEN, State.CLOSED]
     assert noted(subject, "xxx") is State.CLOSED
+
+
+def test_once_it_has_closed_it_judges_by_what_came_since() -> None:
+    subject = breaker(probes=1)
+    noted(subject, ".....xxxxx")
+    subject.probed(subject.probe(5) or 0, False, 6)
+
+    assert (noted(subject, "xxx"), noted(subject, "x")) == (State.CLOSED, State.OPEN)
+
+
+def test_no_more_probes_go_than_have_to_succeed() -> None:
+    subject = breaker(probes=2)
+    noted(subject, "xxxx")
+    assert (subject.probe(5), subject.probe(5)) == (1, 1)
+    subject.probed(1, False, 6)
+
+    assert subject.probe(6) is None
 
 
 def test_it_stays_open_twice_as_long_each_time_up_to_a_limit() -> None:
@@ -110,6 +129,49 @@ def test_what_was_under_way_when_it_opened_changes_nothing() -> None:
     assert (subject.state, subject.open_until) == (State.OPEN, 5)
 
 
+def test_what_was_sent_before_it_opened_says_nothing_once_it_has_closed() -> None:
+    """Hung requests of an outage time out when it is long over."""
+    subject = breaker(probes=1)
+    noted(subject, "xxxx")
+    subject.probed(subject.probe(5) or 0, False, 5)
+    assert subject.state is State.CLOSED
+
+    assert [subject.note(True, 30, trial=0) for _ in range(10)] == [False] * 10
+    assert noted(subject, "xxx") is State.CLOSED
+    assert noted(subject, "x") is State.OPEN
+
+
+@pytest.mark.parametrize(("ratio", "failures"), [(0.07, 7), (0.29, 29), (0.57, 57), (1.0, 100)])
+def test_the_ratio_is_taken_at_its_word(ratio: float, failures: int) -> None:
+    """0.07 * 100 is more than 7."""
+    subject = breaker(window=100, min_requests=100, ratio=ratio)
+
+    assert noted(subject, "." * (100 - failures) + "x" * (failures - 1)) is State.CLOSED
+    assert noted(subject, "x") is State.OPEN
+
+
+def test_the_last_probes_go_when_its_time_is_over() -> None:
+    subject, now, probed = breaker(probes=1, max_open=100.0), 0.0, []
+    noted(subject, "xxxx")
+    for _ in range(6):
+        now = subject.open_until
+        probed.append(now)
+        subject.probed(subject.probe(now) or 0, True, now)
+
+    assert probed == [5, 15, 35, 75, 100, 100]
+
+
+def test_time_in_which_nobody_asks_does_not_count() -> None:
+    subject = breaker(probes=1)
+    noted(subject, "xxxx")
+    subject.probe(5)
+    subject.probed(1, True, 7)
+    assert (subject.opened_at, subject.open_until) == (0, 17)
+    subject.probe(5_000)
+
+    assert 5_000 - subject.opened_at == 17
+
+
 def test_a_probe_that_ends_late_does_not_count_for_a_later_trial() -> None:
     subject = breaker()
     noted(subject, "xxxx")
@@ -129,17 +191,17 @@ class Model(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.subject = breaker(window=6, min_requests=3, probes=2, open_for=2.0, longest=8.0)
+        self.subject = breaker(window=6, min_requests=3, probes=2, open_for=2.0, longest=8.0, max_open=20.0)
         self.now = 0.0
         self.trials: list[int] = []
         self.recent: deque[bool] = deque(maxlen=6)
         self.before = State.CLOSED
 
-    @rule(failed=st.booleans())
-    def request_ends(self, failed: bool) -> None:
+    @rule(failed=st.booleans(), late=st.booleans())
+    def request_ends(self, failed: bool, late: bool) -> None:
         was = self.subject.state
-        opened = self.subject.note(failed, self.now)
-        if was is State.CLOSED:
+        opened = self.subject.note(failed, self.now, self.subject.trial - late)
+        if was is State.CLOSED and not late:
             self.recent.append(failed)
             wanted = failed and len(self.recent) >= 3 and sum(self.recent) >= 0.5 * len(self.recent)
             assert opened == wanted == (self.subject.state is State.OPEN)
@@ -163,11 +225,14 @@ class Model(RuleBasedStateMachine):
     @rule(which=st.integers(0, 100), failed=st.sampled_from([True, False, None]))
     def probe_ends(self, which: int, failed: bool | None) -> None:
         was, trial = self.subject.state, self.trials.pop(which % len(self.trials))
-        latest = trial == self.subject._trial
+        latest = trial == self.subject.trial
         self.subject.probed(trial, failed, self.now)
         if was is State.HALF_OPEN and latest and failed:
             assert self.subject.state is State.OPEN
-            assert 2.0 <= self.subject.open_until - self.now <= 8.0
+            down, wait = self.now - self.subject.opened_at, self.subject.open_until - self.now
+            assert wait <= 8.0
+            assert wait >= 2.0 or self.subject.open_until == max(self.now, self.subject.opened_at + 20.0)
+            assert (wait == 0) is (down >= 20.0)
         elif was is not State.HALF_OPEN or not latest or failed is None:
             assert self.subject.state is was
         if was is not self.subject.state is State.CLOSED:
