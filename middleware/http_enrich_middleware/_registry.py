@@ -26,7 +26,7 @@ _SHIPPED = {
         "auth": ["api_key", "basic", "bearer", "hmac"],
         "traffic": ["circuit_breaker", "rate_limit", "retry"],
         "reuse": ["idempotency_key"],
-        "answers": ["json_body", "redirect"],
+        "answers": ["json_body", "redirect", "response_rules"],
         "observe": ["logging", "timing", "transport_diagnostic", "worker_identity"],
     }.items()
     for name in names

@@ -26,6 +26,7 @@ ENTRIES: list[dict[str, object]] = [
     {"type": "logging", "sample": 0.5},
     {"type": "rate_limit", "max_requests_per_second": 100},
     {"type": "redirect", "allow_origins": ["https://files.example.com"]},
+    {"type": "response_rules", "rules": [{"status": "4xx", "when": "code", "action": "ignore"}]},
     {"type": "retry", "max_attempts": 5, "base_delay": "250ms"},
     {"type": "timing"},
     {"type": "transport_diagnostic"},

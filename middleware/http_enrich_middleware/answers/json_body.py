@@ -2,49 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-import msgspec
+from pydantic import Field
 
 from http_enrich_middleware import (
     Failure,
     Handler,
     Middleware,
     MiddlewareConfig,
+    Redactor,
     RequestExchange,
+    Verdict,
     WorkerRuntime,
 )
+from http_enrich_transport import TransportResponse
+
+from ._json import find_fault
+
+_MAX_TYPES = 100
+_MAX_TYPE = 100  # characters; the header is the peer's
 
 
 class Config(MiddlewareConfig):
-    """A 2xx answer whose body is not strict JSON (RFC 8259) fails its row as `json_invalid`."""
+    """A success whose body is not strict JSON (RFC 8259) fails its row, and keeps its status."""
 
     type: Literal["json_body"] = "json_body"
+    snippet: int = Field(default=200, ge=0, le=200)
+    """Characters of such a body that are shown in `http.error`, without known secrets; 0: none."""
 
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
-    """Build the middleware; it keeps no state."""
-    # Raw checks the grammar without building objects; the columns are read by Spark.
-    decoder = msgspec.json.Decoder(msgspec.Raw)
+    """Build the middleware; it remembers the content types that it has found to be JSON."""
+    redactor, length = runtime.redactor, config.snippet
+    types = _ContentTypes()
 
     async def json_body(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
         exchange = await call_next(exchange)
-        # 204 and 205 have no body by definition (RFC 9110 §15.3), which is no fault of theirs.
-        if (
-            exchange.error_kind is None
-            and exchange.response is not None
-            and exchange.status not in (204, 205)
-        ):
-            exchange.failure = _check(decoder, exchange.response.body)
+        response = _to_be_read(exchange)
+        if response is None:
+            return exchange
+        lie = types.find_lie(response.headers)
+        if lie is not None:
+            exchange.metadata["json.content_type"] = lie
+        fault = find_fault(response.body)
+        if fault is not None:
+            message = f"the body of {len(response.body)} bytes {fault.reason}"
+            if shown := _beginning(response.body, redactor, length):
+                message += f"; it begins with: {shown}"
+            exchange.failure = Failure(fault.kind, message)
         return exchange
 
     return json_body
 
 
-def _check(decoder: msgspec.json.Decoder[msgspec.Raw], body: bytes) -> Failure | None:
-    try:
-        decoder.decode(body)
-        body.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Failure("json_invalid", f"the body of {len(body)} bytes is not JSON: {type(error).__name__}")
-    return None
+def _to_be_read(exchange: RequestExchange) -> TransportResponse | None:
+    """Return the answer if somebody is going to read its body."""
+    if exchange.error_kind is not None or exchange.verdict is Verdict.IGNORE:
+        return None
+    # None of these has a body by definition (RFC 9110 §9.3.2, §15.3), which is no fault of theirs.
+    if exchange.status in (204, 205) or exchange.request.method == "HEAD":
+        return None
+    return exchange.response
+
+
+def _beginning(body: bytes, redactor: Redactor, length: int) -> str:
+    """Return the first *length* characters of *body* on one line, control characters escaped."""
+    if not length:
+        return ""
+    # Cut last: half a secret is not found. Without its zero bytes, UTF-16 of ASCII is ASCII.
+    text = redactor.text(body.replace(b"\0", b"").decode("utf-8", "replace"))
+    shown = [char if char.isprintable() else ascii(char)[1:-1] for char in text[:length]]
+    return "".join(shown)[:length]
+
+
+class _ContentTypes:
+    """Knows by its `Content-Type` an answer that does not say that it is JSON."""
+
+    def __init__(self) -> None:
+        self._true: set[str] = set()
+
+    def find_lie(self, headers: Mapping[str, str]) -> str | None:
+        """Return the media type that *headers* name, if there is one and it is not JSON."""
+        value = headers.get("Content-Type")
+        if value is None or value in self._true:
+            return None
+        media_type = value.partition(";")[0].strip().lower()
+        if not media_type.endswith(("/json", "+json")):
+            return media_type[:_MAX_TYPE]
+        if len(self._true) < _MAX_TYPES:
+            self._true.add(value)
+        return None

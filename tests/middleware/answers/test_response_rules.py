@@ -1,0 +1,448 @@
+"""What the author of a pipeline has an answer mean."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from http_enrich_middleware import (
+    Failure,
+    Handler,
+    MiddlewareConfig,
+    RequestExchange,
+    Verdict,
+    WorkerRuntime,
+    build_chain,
+    parse_middleware,
+)
+from http_enrich_middleware.answers import json_body, response_rules
+from http_enrich_middleware.traffic import retry
+from http_enrich_spark.config import PipelineError, check_pipeline
+from http_enrich_transport import Sent, TransportErrorKind, TransportResponse
+from tests.support.chain import FakeTime, answer, answering, failure, registered, row, send_over_http
+from tests.support.peer import serving
+from tests.support.pipelines import pipeline
+
+BAD = b'{"ok":false,"error":{"code":"QUOTA","detail":"canary-7"}}'
+GOOD = b'{"ok":true,"data":{"n":1}}'
+
+
+def rules(*entries: dict[str, Any], **options: Any) -> MiddlewareConfig:
+    return parse_middleware({"type": "response_rules", "rules": list(entries), **options})
+
+
+async def judge(response: TransportResponse, *entries: dict[str, Any], **options: Any) -> RequestExchange:
+    return await build_chain([rules(*entries, **options)], answering(response))(row())
+
+
+# Actions.
+
+
+@pytest.mark.parametrize(
+    ("action", "kind", "verdict", "retry_wanted"),
+    [
+        ("success", None, Verdict.SUCCESS, None),
+        ("ignore", None, Verdict.IGNORE, None),
+        ("retry", "response_rule", None, True),
+        ("fail_row", "response_rule", None, False),
+        ("fail_run", "run_stopped", None, False),
+        ("refresh_auth", "auth_rejected", Verdict.REFRESH_AUTH, False),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 404])
+async def test_each_action_does_what_it_says(
+    status: int, action: str, kind: str | None, verdict: Verdict | None, retry_wanted: bool | None
+) -> None:
+    exchange = await judge(answer(status), {"status": status, "action": action})
+
+    assert (exchange.error_kind, exchange.verdict, exchange.status) == (kind, verdict, status)
+    assert (exchange.failure and exchange.failure.retry) == retry_wanted
+
+
+async def test_a_failure_names_its_rule_and_nothing_of_the_body() -> None:
+    entry = {"when": "error", "action": "fail_row"}
+
+    exchange = await judge(answer(200, BAD), {"status": 500, "action": "retry"}, entry)
+    worded = await judge(answer(200, BAD), {**entry, "message": "the quota is used up"})
+
+    assert exchange.error_message == "response_rules, rule 2: fail_row on status 200"
+    assert worded.error_message == "the quota is used up"
+
+
+async def test_fail_run_ends_the_run_with_its_reason() -> None:
+    runtime, engine = WorkerRuntime(), answering(answer(403))
+    handler = build_chain(
+        [rules({"status": 403, "action": "fail_run", "message": "the key is blocked"})], engine, runtime
+    )
+
+    first, second = await handler(row()), await handler(row())
+
+    assert runtime.run.stopped == "the key is blocked"
+    for exchange in (first, second):
+        assert (exchange.error_kind, exchange.error_message) == ("run_stopped", "the key is blocked")
+    assert (first.attempts, second.attempts, engine.calls) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_retry_is_told_through_the_exchange(method: str) -> None:
+    """The author vouches that it is safe, whatever the method and the status."""
+    engine, time = answering(answer(200, BAD), answer(200, GOOD)), FakeTime()
+    chain = [retry.Config(base_delay=1), rules({"when": "!ok", "action": "retry"})]
+
+    exchange = await build_chain(chain, engine, time.runtime)(row(method))
+
+    assert (exchange.error_kind, exchange.attempts, time.waits) == (None, 2, [1.0])
+    assert exchange.metadata["retry.stop"] == "ok"
+
+
+@pytest.mark.parametrize("action", ["fail_row", "fail_run", "ignore", "success"])
+async def test_what_a_rule_has_decided_is_not_tried_again(action: str) -> None:
+    chain = [retry.Config(), rules({"status": 503, "action": action})]
+
+    exchange = await build_chain(chain, answering(answer(503)), FakeTime().runtime)(row())
+
+    assert exchange.attempts == 1
+
+
+async def test_what_refresh_auth_asks_for_can_be_seen_outside() -> None:
+    class Renewing:
+        Config = MiddlewareConfig
+
+        def __init__(self, config: MiddlewareConfig, runtime: WorkerRuntime) -> None:
+            pass
+
+        async def __call__(self, exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+            exchange = await call_next(exchange)
+            return await call_next(exchange) if exchange.verdict is Verdict.REFRESH_AUTH else exchange
+
+    outside = parse_middleware({"type": registered(Renewing)})
+    expired = rules({"status": 200, "when": "error.code == 'QUOTA'", "action": "refresh_auth"})
+
+    exchange = await build_chain([outside, expired], answering(answer(200, BAD), answer(200, GOOD)))(row())
+
+    assert (exchange.error_kind, exchange.verdict, exchange.attempts) == (None, None, 2)
+
+
+# Which rule.
+
+
+async def test_the_first_rule_that_matches_decides() -> None:
+    entries: list[dict[str, Any]] = [
+        {"status": 404, "when": "never", "action": "fail_run"},
+        {"status": "4xx", "when": "error", "action": "ignore"},
+        {"status": 404, "action": "fail_row"},
+    ]
+
+    with_error, without = (
+        await judge(answer(404, BAD), *entries),
+        await judge(answer(404, GOOD), *entries),
+    )
+
+    assert (with_error.verdict, without.error_kind) == (Verdict.IGNORE, "response_rule")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, None), (404, "http_status")])
+async def test_an_answer_that_no_rule_matches_is_what_its_status_says(status: int, kind: str | None) -> None:
+    exchange = await judge(
+        answer(status, GOOD), {"status": 500, "action": "retry"}, {"when": "error", "action": "retry"}
+    )
+
+    assert (exchange.error_kind, exchange.failure, exchange.verdict) == (kind, None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "matched"),
+    [
+        (404, [404]),
+        ("404", [404]),
+        ("2xx", [200, 201, 204, 299]),
+        ("9XX", [999]),
+        ("400-403", [400, 401, 403]),
+        (" 400 - 403 ", [400, 401, 403]),
+        ([404, "5xx", "200-201"], [200, 201, 404, 500, 599]),
+        (None, [101, 200, 201, 204, 299, 300, 399, 400, 401, 403, 404, 500, 599, 999]),
+    ],
+)
+async def test_statuses_are_written_in_several_ways(status: Any, matched: list[int]) -> None:
+    every = [101, 200, 201, 204, 299, 300, 399, 400, 401, 403, 404, 500, 599, 999]
+
+    found = [
+        each
+        for each in every
+        if (await judge(answer(each, b"[1]"), {"status": status, "when": "@", "action": "ignore"})).verdict
+    ]
+
+    assert found == matched
+
+
+@pytest.mark.parametrize(
+    ("body", "holds"),
+    [
+        *[(text, False) for text in (b"false", b"null", b'""', b"[]", b"{}")],
+        *[(text, True) for text in (b"true", b"0", b"0.0", b'"x"', b"[null]", b'{"a":null}')],
+    ],
+)
+async def test_true_is_what_jmespath_takes_for_true(body: bytes, holds: bool) -> None:
+    exchange = await judge(answer(200, b'{"v":' + body + b"}"), {"when": "v", "action": "ignore"})
+
+    assert (exchange.verdict is Verdict.IGNORE) == holds
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "error.code == 'QUOTA'",
+        "!ok && error",
+        "contains(['QUOTA', 'RATE'], error.code)",
+        "error.{code: code}",
+        "length(keys(@)) == `2`",
+        "starts_with(error.code, 'QU')",
+    ],
+)
+async def test_a_success_with_an_error_inside_is_found(when: str) -> None:
+    entry = {"status": "2xx", "when": when, "action": "fail_row"}
+
+    assert (await judge(answer(200, BAD), entry)).error_kind == "response_rule"
+    assert (await judge(answer(200, b'{"ok":true,"error":null,"data":{}}'), entry)).error_kind is None
+
+
+# What rules do not look at.
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        failure("reset"),
+        TransportResponse.failed(TransportErrorKind.RESET, Sent.RESPONDED, "gone", status=200),
+    ],
+)
+async def test_an_answer_that_never_came_whole_is_no_answer(response: TransportResponse) -> None:
+    exchange = await judge(response, {"status": "100-999", "action": "success"})
+
+    assert (exchange.error_kind, exchange.verdict) == ("reset", None)
+
+
+async def test_what_a_step_below_has_judged_stays_as_it_is() -> None:
+    inner = rules(
+        {"status": 404, "action": "ignore"}, {"status": 500, "action": "fail_row", "message": "inner"}
+    )
+    outer = rules({"status": "100-999", "action": "fail_row", "message": "outer"})
+
+    found = []
+    for response in (answer(404), answer(500), answer(501)):
+        exchange = await build_chain([outer, inner], answering(response))(row())
+        found.append((exchange.verdict, exchange.error_message))
+
+    assert found == [(Verdict.IGNORE, None), (None, "inner"), (None, "outer")]
+
+
+async def test_an_unsent_row_is_not_judged_by_the_answer_of_its_last_attempt() -> None:
+    class Refusing:
+        Config = MiddlewareConfig
+
+        def __init__(self, config: MiddlewareConfig, runtime: WorkerRuntime) -> None:
+            pass
+
+        async def __call__(self, exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+            exchange.response = answer(404)
+            exchange.failure = Failure("circuit_open", "not sent")
+            return exchange
+
+    chain = [rules({"status": 404, "action": "success"}), parse_middleware({"type": registered(Refusing)})]
+
+    assert (await build_chain(chain, answering(answer(200)))(row())).error_kind == "circuit_open"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(
+            b"",
+            b"<html>error</html>",
+            b'{"error":1',
+            b'{"error":NaN}',
+            b'{"error":1e999}',
+            b"\xff",
+            b"\xef\xbb\xbf{}",
+        ),
+        *(b'{"error":"\\ud800"}', b"[" * 200_000, b"[" * 200_000 + b"]" * 200_000, b'{"error":1}{}'),
+        b'{"error":' + b"9" * 5000 + b"}",
+    ],
+)
+async def test_a_body_that_is_no_json_matches_no_when(body: bytes) -> None:
+    exchange = await judge(
+        answer(200, body), {"when": "error || @", "action": "fail_run"}, {"status": 200, "action": "ignore"}
+    )
+
+    assert exchange.verdict is Verdict.IGNORE
+
+
+async def test_a_large_body_is_not_looked_into_and_the_row_says_so() -> None:
+    body = json.dumps({"error": "x" * 1000}).encode()
+    entry = {"when": "error", "action": "fail_row"}
+
+    exact = await judge(answer(200, body), entry, max_body=len(body))
+    above = await judge(answer(200, body), entry, max_body=len(body) - 1)
+
+    assert exact.error_kind == "response_rule"
+    assert (above.error_kind, above.metadata) == (
+        None,
+        {"response_rules.unread": f"the body of {len(body)} bytes exceeds max_body"},
+    )
+
+
+async def test_an_expression_that_does_not_fit_the_body_does_not_match_and_the_row_says_so() -> None:
+    exchange = await judge(
+        answer(200, b'{"n":"seven"}'),
+        {"when": "n", "status": 404, "action": "retry"},
+        {"when": "abs(n) > `3`", "action": "fail_run"},
+    )
+
+    assert exchange.error_kind is None
+    assert exchange.metadata == {"response_rules.error": "rule 2: JMESPathTypeError"}
+
+
+async def test_a_body_is_decoded_once_and_only_for_a_rule_that_may_match(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded: list[bytes] = []
+    decode = response_rules._decode
+
+    def counting(body: bytes) -> Any:
+        decoded.append(body)
+        return decode(body)
+
+    monkeypatch.setattr(response_rules, "_decode", counting)
+    entries: list[dict[str, Any]] = [
+        {"status": 404, "action": "ignore"},
+        *[{"status": "4xx", "when": "no", "action": "retry"}] * 3,
+    ]
+
+    for status in (200, 404, 410):
+        await judge(answer(status, b"{}"), *entries)
+
+    assert len(decoded) == 1
+
+
+async def test_html_under_status_200_is_left_to_json_body() -> None:
+    chain = [json_body.Config(snippet=0), rules({"status": 200, "when": "error", "action": "retry"})]
+
+    exchange = await build_chain(chain, answering(answer(200, b"<html>")))(row())
+
+    assert exchange.error_kind == "json_invalid"
+
+
+# Whatever the values.
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+EXPRESSIONS = [
+    "a",
+    "a.b[0]",
+    "a[*].b | [0]",
+    "sort(a)",
+    "sum(a[])",
+    "max_by(a, &b)",
+    "a > b",
+    "a == b",
+    "to_string(@)",
+]
+EXPRESSIONS += [
+    "map(&b, a)",
+    "join(',', a)",
+    "a[?b > `1`]",
+    "merge(a, b)",
+    "a[::-1]",
+    "not_null(a, b).c",
+    "length(a)",
+]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.one_of(VALUES.map(lambda value: json.dumps({"a": value}).encode()), st.binary(max_size=20)))
+async def test_no_body_breaks_an_expression(body: bytes) -> None:
+    for each in EXPRESSIONS:
+        exchange = await judge(answer(200, body), {"when": each, "action": "ignore"})
+
+        assert exchange.error_kind is None
+        assert exchange.verdict in (None, Verdict.IGNORE)
+
+
+# What is wrong with a rule is said at load, with its place.
+
+
+@pytest.mark.parametrize(
+    ("rule", "place", "message"),
+    [
+        ({"action": "ignore"}, "", "a rule needs status, when, or both"),
+        ({"status": 404}, ".action", "this key is missing"),
+        (
+            {"status": 404, "action": "explode"},
+            ".action",
+            "'success', 'retry', 'ignore', 'fail_row', 'fail_run'",
+        ),
+        ({"status": 404, "action": "retry", "wen": "a"}, ".wen", "did you mean 'when'?"),
+        ({"status": "2yy", "action": "retry"}, ".status", "such as 404, 2xx or 400-499, not '2yy'"),
+        ({"status": "499-400", "action": "retry"}, ".status", "not '499-400'"),
+        ({"status": 99, "action": "retry"}, ".status", "not 99"),
+        ({"status": 1000, "action": "retry"}, ".status", "not 1000"),
+        ({"status": True, "action": "retry"}, ".status", "not True"),
+        ({"status": 404.0, "action": "retry"}, ".status", "not 404.0"),
+        ({"status": [200, {}], "action": "retry"}, ".status", "not {}"),
+        ({"status": [], "action": "retry"}, ".status", "at least one status"),
+        ({"when": "a.b[", "action": "retry"}, ".when", 'Incomplete expression: "a.b["'),
+        ({"when": "a $ b", "action": "retry"}, ".when", "Unknown token $"),
+        ({"when": "", "action": "retry"}, ".when", "cannot be empty"),
+        ({"when": "a || lenght(b)", "action": "retry"}, ".when", "no function lenght(); it has abs, "),
+        ({"when": "a[?contains(b)]", "action": "retry"}, ".when", "contains() takes 2 arguments, not 1"),
+        ({"when": "merge()", "action": "retry"}, ".when", "merge() takes 1 arguments or more, not 0"),
+        ({"when": "(" * 5000 + ")" * 5000, "action": "retry"}, ".when", "nested too deep"),
+        ({"status": 404, "action": "retry", "message": ""}, ".message", "at least 1 character"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_at_its_place(
+    rule: dict[str, Any], place: str, message: str
+) -> None:
+    entry = {"type": "response_rules", "rules": [{"status": 200, "action": "ignore"}, rule]}
+
+    with pytest.raises(PipelineError) as caught:
+        check_pipeline(pipeline({"middleware": [entry]}))
+
+    (problem,) = caught.value.problems
+    assert problem.at("p").startswith(f"p: middleware[0].rules[1]{place}: ")
+    assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    "entry", [{}, {"rules": []}, {"rules": [{"status": 404, "action": "retry"}], "max_body": 0}]
+)
+def test_rules_without_a_rule_or_a_body_are_refused(entry: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"missing|at least one rule|max_body"):
+        parse_middleware({"type": "response_rules", **entry})
+
+
+def test_rules_travel_to_the_workers() -> None:
+    config = rules({"status": ["2xx", 404], "when": "a", "action": "retry"}, max_body="2MiB")
+
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+async def test_answers_of_a_real_server() -> None:
+    head = b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
+        BAD
+    )
+    async with serving(head + BAD) as server:
+        ignored = rules({"status": 404, "when": "error.code == 'QUOTA'", "action": "ignore"})
+        exchange = await send_over_http([ignored], row(url=server.url))
+
+    assert (exchange.status, exchange.error_kind, exchange.verdict) == (404, None, Verdict.IGNORE)
