@@ -12,6 +12,7 @@ from http_enrich_spark.config import PipelineConfig, RunInfo
 from http_enrich_spark.worker import EnrichBatches, WorkerPlan
 from http_enrich_spark.worker._record import HTTP_DDL
 
+from ._decimals import endless_decimals
 from ._names import RESERVED, quoted
 
 _CORRUPT = f"{RESERVED}_corrupt"
@@ -75,7 +76,12 @@ def _parsed(schema: StructType, path: list[str]) -> Column:
     for name in reversed(path):
         schema = StructType([StructField(name, schema)])
     wide = StructType([*schema.fields, StructField(_CORRUPT, StringType())])
-    text = F.when(F.col("http.outcome") == "ok", F.coalesce(F.col("http.body"), F.lit("")))
+    body = F.coalesce(F.col("http.body"), F.lit(""))
+    readable = F.col("http.outcome") == "ok"
+    endless = endless_decimals(schema)
+    if endless is not None:
+        readable &= ~body.rlike(endless)
+    text = F.when(readable, body)
     return F.from_json(text, wide, {"columnNameOfCorruptRecord": _CORRUPT})
 
 

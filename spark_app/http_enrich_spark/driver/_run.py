@@ -25,7 +25,7 @@ def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> R
     The input is frozen first and the answers are written once, so that nothing
     is requested twice and a source that changes meanwhile does no harm. Raises
     `RunError` when the pipeline does not fit the data, when rows went missing,
-    or when too many failed; nothing is published then.
+    when too many failed, or when the run was given up; nothing is published then.
     """
     _check_session(spark)
     source = read_source(spark, config.source)
@@ -77,9 +77,11 @@ def _check_whole(written: RowFacts, frozen: RowFacts) -> None:
 
 
 def _check_not_stopped(summary: RunSummary, answers: DataFrame) -> None:
-    if "stopped" in summary.outcomes:
-        unsent = summary.outcomes["stopped"]
-        msg = f"{reason_to_stop(answers)} ({unsent:,} rows were not requested; nothing was published)"
+    """Fail a run that a worker gave up; its rows tell, since a worker has no other way to say so."""
+    stopped = summary.outcomes.get("stopped", 0)
+    if stopped:
+        undone = f"{stopped:,} of {summary.rows_out:,} rows were given up; nothing was published"
+        msg = f"{reason_to_stop(answers)} ({undone})"
         raise RunError(msg)
 
 

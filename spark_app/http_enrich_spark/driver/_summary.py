@@ -15,6 +15,7 @@ class RunSummary(msgspec.Struct):
     """
     The figures of one run, small enough for XCom.
 
+    `ignored` counts rows whose answer a rule wants to be passed over: neither ok nor failed.
     `calls` counts requests on the wire, `retries` those beyond a row's first,
     `outcomes` rows per outcome, `seconds` the time spent enriching.
     """
@@ -25,6 +26,7 @@ class RunSummary(msgspec.Struct):
     rows_out: int
     ok: int
     failed: int
+    ignored: int
     calls: int
     retries: int
     seconds: float
@@ -39,8 +41,9 @@ class RunSummary(msgspec.Struct):
 
     @property
     def error_rate(self) -> float:
-        """Share of rows without a success."""
-        return self.failed / self.rows_out if self.rows_out else 0.0
+        """Share of rows without a success; those that are ignored do not count."""
+        judged = self.ok + self.failed
+        return self.failed / judged if judged else 0.0
 
 
 def summarize(
@@ -59,14 +62,15 @@ def summarize(
     )
     outcomes = {row["outcome"]: int(row["rows"]) for row in groups}
     rows_out = sum(outcomes.values())
-    ok = outcomes.get("ok", 0)
+    ok, ignored = outcomes.get("ok", 0), outcomes.get("ignored", 0)
     return RunSummary(
         pipeline=config.name,
         run_id=run.id,
         rows_in=rows_in,
         rows_out=rows_out,
         ok=ok,
-        failed=rows_out - ok,
+        failed=rows_out - ok - ignored,
+        ignored=ignored,
         calls=sum(int(row["calls"]) for row in groups),
         retries=sum(int(row["retries"]) for row in groups),
         seconds=round(seconds, 3),
@@ -76,20 +80,21 @@ def summarize(
     )
 
 
-def reason_to_stop(answers: DataFrame) -> str | None:
-    """Return why a worker gave the run up, if one did."""
-    stopped = answers.where("http.outcome = 'stopped'").select("http.error").first()
-    return str(stopped["error"]) if stopped is not None else None
-
-
 def worst_failures(answers: DataFrame) -> list[str]:
     """Return a line per class of failure, the most frequent first: how many rows, and one of their errors."""
     rows = F.count(F.lit(1)).alias("rows")
     groups = (
-        answers.where("http.outcome <> 'ok'")
+        answers.where("http.outcome NOT IN ('ok', 'ignored')")
         .groupBy("http.outcome")
         .agg(rows, F.first("http.error_kind").alias("kind"), F.first("http.error").alias("error"))
         .orderBy(F.desc("rows"))
         .collect()
     )
     return [f"{row['rows']:,} {row['outcome']}: {row['kind']}, {row['error']}" for row in groups]
+
+
+def reason_to_stop(answers: DataFrame) -> str:
+    """Return why the run was given up: what the first of its stopped rows says."""
+    first = F.min_by("http.error", "http.requested_at").alias("reason")
+    row = answers.where("http.outcome = 'stopped'").agg(first).first()
+    return str(row["reason"]) if row else ""

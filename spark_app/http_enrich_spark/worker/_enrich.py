@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from http_enrich_middleware import RequestExchange
+from http_enrich_middleware import RUN_STOPPED, RequestExchange
 
 from ._compile import Row
 from ._manager import WorkerResourceManager
@@ -68,9 +68,14 @@ class _Exchanger:
         self._build = manager.builder.build
         self._id_starts = len(manager.builder.columns)
         self._handler = manager.handler
+        self._run_state = manager.run
         self._keep = Keep(manager.plan.keep_headers, manager.plan.keep_body, manager.redactor)
 
     async def run(self, item: _Item) -> _Done:
+        stopped = self._run_state.stopped
+        if stopped is not None:
+            # Here and not in the chain, where it might wait first, for a permit that is of no use.
+            return _Done(item.batch, item.position, unsent(RUN_STOPPED, self._keep.redactor.text(stopped)))
         try:
             request = self._build(item.row)
         except InvalidRequestError as error:

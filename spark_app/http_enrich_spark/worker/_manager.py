@@ -12,7 +12,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import ClassVar
 
-from http_enrich_middleware import Handler, Redactor, WorkerRuntime, build_chain, with_defaults
+from http_enrich_middleware import (
+    Handler,
+    Redactor,
+    RunState,
+    WorkerRuntime,
+    build_chain,
+    with_defaults,
+)
 from http_enrich_spark._ending import at_end
 from http_enrich_spark._logs import log_to, logger
 from http_enrich_transport import TransportEngine, TransportRuntimeFactory, new_event_loop
@@ -77,12 +84,16 @@ class WorkerResourceManager:
     def _take(cls, plan: WorkerPlan, *, tasks: int) -> WorkerResourceManager:
         at_end(cls.close_all)
         with cls._lock:
-            manager = next((each for each in cls._managers if each.usable and each.plan == plan), None)
+            manager = next((each for each in cls._managers if each._serves(plan)), None)
             manager = manager or cls(plan)
+            manager._job = plan.job
             manager._tasks += tasks
             others = [each for each in cls._managers if each.alive and each is not manager]
             cls._managers = [*others, manager]
-            surplus = [each for each in others if not each._tasks][: max(0, len(others) + 1 - MAX_PLANS)]
+            idle = [each for each in others if not each._tasks]
+            extra = max(0, len(others) + 1 - MAX_PLANS)
+            # Another one for the same plan is one that has given up.
+            surplus = [each for n, each in enumerate(idle) if n < extra or each.plan == plan]
             for each in surplus:
                 each._stopping = True  # nobody else may take it from here on
         for each in surplus:
@@ -100,8 +111,10 @@ class WorkerResourceManager:
         self.plan = plan
         self.builder = RequestBuilder(plan.endpoint)
         self.redactor = Redactor(plan.secrets)
+        self.run = RunState()
         self.loop = new_event_loop()
         self.handler: Handler
+        self._job = plan.job
         self._tasks = 0
         self._stopping = False
         self._opened: Future[None] = Future()
@@ -118,6 +131,11 @@ class WorkerResourceManager:
     def usable(self) -> bool:
         """Whether it can take further work."""
         return self.alive and not self._stopping
+
+    def _serves(self, plan: WorkerPlan) -> bool:
+        """Say whether it may take work for *plan*; a run that was given up must not end the next one."""
+        given_up = self.run.stopped is not None and self._job != plan.job
+        return self.usable and self.plan == plan and not given_up
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
         """Close the transport and end the thread; whatever is not done after *timeout* is left behind."""
@@ -189,6 +207,7 @@ class WorkerResourceManager:
             pipeline=plan.pipeline,
             window=plan.window,
             redactor=self.redactor,
+            run=self.run,
         )
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from http_enrich_middleware import RequestExchange
+from http_enrich_middleware import (
+    CIRCUIT_OPEN,
+    DEADLINE_EXCEEDED,
+    RUN_STOPPED,
+    RequestExchange,
+    Verdict,
+)
 
 _BY_STATUS = {401: "auth", 403: "auth", 404: "not_found", 410: "not_found", 429: "rate_limited"}
 _BY_CLASS = {3: "redirect", 4: "client_error", 5: "server_error"}
@@ -23,24 +29,37 @@ _BY_KIND = {
     "tls_client_cert": "tls",
     "read_timeout": "timeout",
     "total_timeout": "timeout",
+    DEADLINE_EXCEEDED: "timeout",
     "json_invalid": "parse",
-    "deadline_exceeded": "timeout",
+    "json_encoding": "parse",
+    "json_number": "parse",
+    "json_too_deep": "parse",
+    "response_rule": "rule",
+    CIRCUIT_OPEN: "circuit",
+    RUN_STOPPED: "stopped",
     "rate_limit_exhausted": "rate_limited",
-    "circuit_open": "circuit",
     "redirect_blocked": "redirect",
     "redirect_loop": "redirect",
-    "run_stopped": "stopped",
+    "auth_failed": "auth",
+    "auth_rejected": "auth",
+    "auth_unavailable": "auth",
+    "middleware_error": "internal",
+    "engine_error": "internal",
+    "not_sent": "internal",
 }
 
 
 def outcome(exchange: RequestExchange) -> str:
-    """Return `ok`, or the class of failure that *exchange* ended with."""
+    """Return `ok`, `ignored`, or the class of failure that *exchange* ended with."""
     kind = exchange.error_kind
     if kind is None:
-        return "ok"
+        return "ignored" if exchange.verdict is Verdict.IGNORE else "ok"
     if kind == "http_status":
         status = exchange.status or 0
         return _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, "protocol")
-    if kind in ("middleware_error", "engine_error", "not_sent"):
-        return "internal"
+    return outcome_of(kind)
+
+
+def outcome_of(kind: str) -> str:
+    """Return the class of failures to which those of *kind* belong."""
     return _BY_KIND.get(kind, "protocol")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
+from uuid import uuid4
 
 from http_enrich_middleware import MiddlewareConfig
 from http_enrich_spark.config import EndpointConfig, PipelineConfig, RunInfo, secret_texts
@@ -30,6 +31,8 @@ class WorkerPlan:
     """The columns whose values a middleware asks for; none if there is no such middleware."""
     slots: int = 1
     """Workers that may be at work at the same time in the whole cluster."""
+    job: str = field(default_factory=lambda: uuid4().hex, compare=False)
+    """Tells a plan from an equal one that was made for another run."""
 
     @classmethod
     def of(cls, config: PipelineConfig, run: RunInfo | None = None, *, slots: int = 1) -> Self:

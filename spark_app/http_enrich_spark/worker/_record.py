@@ -11,7 +11,7 @@ import pyarrow as pa
 from http_enrich_middleware import Redactor, RequestExchange
 from http_enrich_transport import Sent
 
-from ._outcome import outcome
+from ._outcome import outcome, outcome_of
 
 HTTP_DDL = (
     "STRUCT<status: INT, outcome: STRING, error_kind: STRING, error: STRING, sent: STRING, attempts: INT, "
@@ -87,20 +87,31 @@ def record(exchange: RequestExchange, *, requested_at: int, elapsed_ms: float, k
 
 def unsent(error_kind: str, message: str) -> HttpRecord:
     """Return the value of a row for which nothing was sent."""
-    return _failed(error_kind, error_kind, message, Sent.NOT_SENT, attempts=0)
+    return _failed(error_kind, message, Sent.NOT_SENT, attempts=0)
 
 
 def broken(exchange: RequestExchange, reason: str) -> HttpRecord:
     """Return the value of a row whose exchange a middleware has made unreadable."""
     message = f"a middleware returned no usable exchange: {reason}"
     sent = exchange.sent if exchange.sent is not Sent.NOT_SENT or not exchange.attempts else Sent.MAYBE_SENT
-    return _failed("internal", "middleware_error", message, sent, attempts=exchange.attempts)
+    return _failed("middleware_error", message, sent, attempts=exchange.attempts)
 
 
-def _failed(outcome: str, error_kind: str, message: str, sent: Sent, *, attempts: int) -> HttpRecord:
+def _failed(error_kind: str, message: str, sent: Sent, *, attempts: int) -> HttpRecord:
     now = time.time_ns() // 1000
     return HttpRecord(
-        None, outcome, error_kind, _clean(message), str(sent), attempts, 0.0, now, None, None, [], []
+        None,
+        outcome_of(error_kind),
+        error_kind,
+        _clean(message),
+        str(sent),
+        attempts,
+        0.0,
+        now,
+        None,
+        None,
+        [],
+        [],
     )
 
 

@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["PYTHONPATH"] = str(ROOT)  # the workers import tests.support
+    # The workers import tests.support, and the same sources as the tests.
+    sources = [each for each in sys.path if Path(each).parent == ROOT]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *sources])
     session = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")

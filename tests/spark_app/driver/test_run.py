@@ -271,5 +271,5 @@ def test_a_run_that_was_given_up_publishes_nothing_and_says_why(spark: SparkSess
         ) as caught:
             run(spark, data)
 
-    assert "rows were not requested; nothing was published" in str(caught.value)
+    assert "of 40 rows were given up; nothing was published)" in str(caught.value)
     assert not (tmp_path / "out").exists()

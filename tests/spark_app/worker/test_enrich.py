@@ -134,6 +134,24 @@ def test_middleware_takes_part() -> None:
     assert ("retry.stop", "attempts") in row["http"]["metadata"]
 
 
+def test_a_run_that_was_given_up_sends_nothing_and_waits_for_nothing() -> None:
+    """A limit of one row per hour must not keep rows waiting that nobody will send."""
+    batch = pa.RecordBatch.from_pydict({"icao": ["403", *["200"] * 50]})
+    rule = {"status": 403, "action": "fail_run", "message": "the key is blocked"}
+    middleware = [
+        {"type": "rate_limit", "rates": [{"limit": 1, "per": "1h"}]},
+        {"type": "response_rules", "rules": [rule]},
+    ]
+
+    found = rows(enrich([batch], "statuses", middleware=middleware, execution__concurrency=1))
+
+    https = [row["http"] for row in found]
+    assert {(http["outcome"], http["error_kind"], http["error"]) for http in https} == {
+        ("stopped", "run_stopped", "the key is blocked")
+    }
+    assert [(http["attempts"], http["sent"]) for http in https] == [(1, "responded"), *[(0, "not_sent")] * 50]
+
+
 # Rows that make no request.
 
 

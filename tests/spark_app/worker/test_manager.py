@@ -271,6 +271,27 @@ def test_a_plan_that_is_in_use_is_not_closed(managers: list[WorkerResourceManage
     assert not used.alive
 
 
+def test_a_run_that_was_given_up_stays_so_and_does_not_end_the_next_one(
+    managers: list[WorkerResourceManager],
+) -> None:
+    """The tasks of a run bring the same plan; those of another run an equal one."""
+    first, second = plan(), plan()
+    managers.append(WorkerResourceManager.get(second))  # the worker is there already
+    stopped = WorkerResourceManager.get(first)
+    managers.append(stopped)
+    stopped.run.stop("no")
+
+    same = WorkerResourceManager.get(pickle.loads(pickle.dumps(first)))
+    managers.append(same)
+    fresh = WorkerResourceManager.get(second)
+    managers.append(fresh)
+
+    assert managers[0] is stopped is same
+    assert (fresh is stopped, fresh.run.stopped, stopped.run.stopped) == (False, None, "no")
+    assert (stopped.alive, fresh.alive) == (False, True)
+    assert WorkerResourceManager.get(second) is fresh
+
+
 def test_a_transport_that_cannot_be_built_leaves_no_thread_behind() -> None:
     """Spark tries the task again, which would add a thread each time."""
     plan = WorkerPlan.of(load({"transport": {"engine": "memory", "handler": "no_such_module:answer"}}))

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from http_enrich_middleware import Failure, RequestExchange
+from http_enrich_middleware import (
+    CIRCUIT_OPEN,
+    DEADLINE_EXCEEDED,
+    RUN_STOPPED,
+    Failure,
+    RequestExchange,
+    Verdict,
+)
 from http_enrich_spark.worker._outcome import outcome
 from http_enrich_transport import Sent, TransportErrorKind, TransportResponse
 from tests.support.chain import answer, row
@@ -32,18 +39,6 @@ OF_KIND = {
     "header_too_large": "protocol",
     "protocol": "protocol",
     "engine_error": "internal",
-}
-
-OF_FAILURE = {
-    "invalid_request": "invalid_request",
-    "json_invalid": "parse",
-    "deadline_exceeded": "timeout",
-    "rate_limit_exhausted": "rate_limited",
-    "circuit_open": "circuit",
-    "redirect_blocked": "redirect",
-    "redirect_loop": "redirect",
-    "run_stopped": "stopped",
-    "middleware_error": "internal",
 }
 
 
@@ -96,16 +91,47 @@ def test_an_error_after_the_status_is_told_by_the_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "word"), [("json_invalid", "parse"), ("middleware_error", "internal"), ("not_sent", "internal")]
+    ("kind", "word"),
+    [
+        ("json_invalid", "parse"),
+        ("json_encoding", "parse"),
+        ("json_number", "parse"),
+        ("json_too_deep", "parse"),
+        ("response_rule", "rule"),
+        (CIRCUIT_OPEN, "circuit"),
+        (DEADLINE_EXCEEDED, "timeout"),
+        (RUN_STOPPED, "stopped"),
+        ("rate_limit_exhausted", "rate_limited"),
+        ("redirect_blocked", "redirect"),
+        ("redirect_loop", "redirect"),
+        ("auth_failed", "auth"),
+        ("auth_rejected", "auth"),
+        ("auth_unavailable", "auth"),
+        ("invalid_request", "invalid_request"),
+        ("middleware_error", "internal"),
+        ("not_sent", "internal"),
+        ("of_somebody_else", "protocol"),
+    ],
 )
 def test_what_a_middleware_finds_has_its_word(kind: str, word: str) -> None:
     assert outcome(ended(answer(200), Failure(kind, "a reason"))) == word
 
 
+@pytest.mark.parametrize(("verdict", "word"), [(Verdict.IGNORE, "ignored"), (Verdict.SUCCESS, "ok")])
+def test_a_verdict_says_more_than_the_status(verdict: Verdict, word: str) -> None:
+    for status in (200, 404):
+        exchange = ended(answer(status))
+        exchange.verdict = verdict
+
+        assert outcome(exchange) == word
+
+
+def test_a_failure_says_more_than_a_verdict() -> None:
+    exchange = ended(answer(401), Failure("auth_rejected", "a reason"))
+    exchange.verdict = Verdict.REFRESH_AUTH
+
+    assert outcome(exchange) == "auth"
+
+
 def test_a_row_that_nobody_sent_is_our_fault() -> None:
     assert outcome(ended(None)) == "internal"
-
-
-@pytest.mark.parametrize(("kind", "word"), OF_FAILURE.items())
-def test_a_failure_of_the_middleware_has_its_word_too(kind: str, word: str) -> None:
-    assert outcome(ended(None, Failure(kind, "why"))) == word
