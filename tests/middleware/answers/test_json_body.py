@@ -79,6 +79,7 @@ BODIES: dict[str, tuple[bytes, str | None]] = {
     "wrong way round": (b'{"n":"\\udc00\\ud800"}', "json_encoding"),
     "half a pair as a key": (b'{"\\udbff":1}', "json_encoding"),
     "half a pair and no JSON": (b'{"n":"\\ud800",}', "json_invalid"),
+    "half a pair behind an escaped backslash": (b'{"n":"\\\\ud800\\udc00"}', "json_encoding"),
     "an escaped backslash": (b'{"n":"\\\\ud800"}', None),
     "a pair": (b'{"n":"\\ud83d\\ude00"}', None),
     "zero": (b'{"n":"a\\u0000b"}', None),
