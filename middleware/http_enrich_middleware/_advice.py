@@ -49,6 +49,7 @@ _ORDERS = (
     _Order(["hmac", "aws_sigv4"], ["idempotency_key", "api_key"], "what is added later would not be signed"),
     _Order(["retry"], ["dedupe", "cache"], "each retry would look for an answer that is known to be missing"),
     _Order(["idempotency_key"], ["dedupe", "cache"], "rows with keys of their own have nothing to share"),
+    _Order(["response_rules"], ["json_body"], "what a rule takes for a success would not be checked"),
     _Order(["response_rules"], ["retry"], "what a rule wants to be tried again would not be"),
     _Order(["circuit_breaker"], ["retry"], "a row that failed three times would count once"),
 )

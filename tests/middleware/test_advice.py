@@ -16,7 +16,7 @@ def of(types: str, method: str = "GET") -> list[tuple[int, str]]:
     "types",
     [
         "",
-        "dedupe cache retry circuit_breaker adaptive_concurrency rate_limit bearer response_rules json_body",
+        "dedupe cache retry circuit_breaker adaptive_concurrency rate_limit bearer json_body response_rules",
         "redirect retry rate_limit oauth2_client_credentials json_body",
         "idempotency_key retry rate_limit hmac",
         "retry rate_limit rate_limit api_key hmac bearer",
@@ -43,6 +43,7 @@ def test_a_sensible_order_needs_no_advice(types: str) -> None:
         ("aws_sigv4 idempotency_key", 0, "would not be signed"),
         ("retry dedupe", 0, "known to be missing"),
         ("idempotency_key cache", 0, "nothing to share"),
+        ("response_rules json_body", 0, "would not be checked"),
         ("response_rules retry", 0, "would not be"),
     ],
 )

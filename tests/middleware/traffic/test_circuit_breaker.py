@@ -390,3 +390,14 @@ async def test_over_http_a_dead_api_is_left_alone() -> None:
 def test_what_could_not_work_is_refused_at_load(options: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         parse_middleware({"type": "circuit_breaker", **options})
+
+
+async def test_an_answer_that_a_rule_takes_for_good_is_good() -> None:
+    rules = parse_middleware({"type": "response_rules", "rules": [{"status": 503, "action": "ignore"}]})
+    engine = answering(answer(503))
+    chain = build_chain([QUICK, rules], engine, FakeTime().runtime)
+
+    for _ in range(5):
+        await chain(row())
+
+    assert engine.calls == 5
