@@ -394,10 +394,12 @@ def test_what_could_not_work_is_refused_at_load(options: dict[str, object], comp
 
 async def test_an_answer_that_a_rule_takes_for_good_is_good() -> None:
     rules = parse_middleware({"type": "response_rules", "rules": [{"status": 503, "action": "ignore"}]})
-    engine = answering(answer(503))
-    chain = build_chain([QUICK, rules], engine, FakeTime().runtime)
+    time, engine = FakeTime(), answering(answer(503))
+    chain = build_chain([QUICK, rules], engine, time.runtime)
 
     for _ in range(5):
-        await chain(row())
+        exchange = row()
+        exchange.deadline = time.now + 1
+        await chain(exchange)
 
     assert engine.calls == 5
