@@ -25,7 +25,7 @@ _SHIPPED = {
     for folder, names in {
         "auth": ["api_key", "basic", "bearer", "hmac"],
         "traffic": ["circuit_breaker", "rate_limit", "retry"],
-        "reuse": ["idempotency_key"],
+        "reuse": ["cache", "dedupe", "idempotency_key"],
         "answers": ["json_body", "redirect", "response_rules"],
         "observe": ["logging", "timing", "transport_diagnostic", "worker_identity"],
     }.items()

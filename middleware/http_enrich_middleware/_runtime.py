@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -62,4 +63,6 @@ class WorkerRuntime:
     cluster_permits: Callable[[Sequence[Rate]], PermitSource] | None = None
     """Keeps rates for the whole cluster; without it each worker keeps to its share of them."""
     redactor: Redactor = field(default_factory=Redactor)
+    counters: Counter[str] = field(default_factory=Counter)
+    """What steps count for the report, such as `cache.hits`."""
     run: RunState = field(default_factory=RunState)
