@@ -23,7 +23,16 @@ ENTRY_POINTS = "http_enrich.middleware"
 _SHIPPED = {
     name: f"{folder}.{name}"
     for folder, names in {
-        "auth": ["api_key", "basic", "bearer", "hmac"],
+        "auth": [
+            "api_key",
+            "basic",
+            "bearer",
+            "hmac",
+            "jwt_bearer",
+            "oauth2_client_credentials",
+            "oauth2_password",
+            "oauth2_refresh_token",
+        ],
         "traffic": ["circuit_breaker", "rate_limit", "retry"],
         "reuse": ["cache", "dedupe", "idempotency_key"],
         "answers": ["json_body", "redirect", "response_rules"],

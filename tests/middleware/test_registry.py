@@ -21,6 +21,24 @@ ENTRIES: list[dict[str, object]] = [
     {"type": "hmac", "secret": SecretText("canary-7"), "parts": ["method", "path", "body"]},
     {"type": "bearer", "token": SecretText("canary-7")},
     {"type": "cache", "ttl": "1h"},
+    {"type": "jwt_bearer", "algorithm": "HS256", "secret": SecretText("canary-7-of-some-length")},
+    {
+        "type": "oauth2_client_credentials",
+        "token_url": "https://login.test/token",
+        "client_id": "me",
+        "client_secret": SecretText("canary-7"),
+    },
+    {
+        "type": "oauth2_password",
+        "token_url": "https://login.test/token",
+        "username": "me",
+        "password": SecretText("canary-7"),
+    },
+    {
+        "type": "oauth2_refresh_token",
+        "token_url": "https://login.test/token",
+        "refresh_token": SecretText("canary-7"),
+    },
     {"type": "circuit_breaker", "max_open": "1h"},
     {"type": "dedupe"},
     {"type": "idempotency_key", "format": "uuid"},
@@ -47,7 +65,9 @@ def _row() -> RequestExchange:
 async def test_every_type_is_parsed_built_and_passes_the_answer_on(entry: dict[str, object]) -> None:
     config = parse_middleware(entry)
 
-    exchange = await build_chain([config], answering(answer(200, b"{}")), FakeTime().runtime)(_row())
+    exchange = await build_chain(
+        [config], answering(answer(200, b'{"access_token": "a"}')), FakeTime().runtime
+    )(_row())
 
     assert config.type == entry["type"]
     assert (exchange.error_kind, exchange.attempts) == (None, 1)

@@ -17,8 +17,9 @@ KINDS: list[dict[str, Any]] = [
     {"type": "basic", "username": "canary-7", "password": SECRET},
     {"type": "bearer", "token": SECRET},
     {"type": "hmac", "secret": SECRET, "parts": ["path"], "prefix": "canary-7 "},
+    {"type": "jwt_bearer", "secret": SecretText("canary-7-of-some-length"), "algorithm": "HS256"},
 ]
-IDS = ["api_key", "api_key in the query", "basic", "bearer", "hmac"]
+IDS = ["api_key", "api_key in the query", "basic", "bearer", "hmac", "jwt_bearer"]
 ELSEWHERE = [
     "https://api.test/",
     "http://api.test:81/",
