@@ -61,6 +61,7 @@ class PermitSource(Protocol):
 
         Returns False, having taken nothing, if there is none before *until*, a
         time of the worker's clock in seconds; infinity waits as long as it takes.
+        A permit that is there already is had even if *until* has come.
         """
         ...
 
@@ -86,16 +87,17 @@ class LocalPermits:
     ) -> None:
         self._windows = [_Window(rate) for rate in rates]
         self._clock, self._sleep = clock, sleep
-        self._not_before = -math.inf
+        self._ready_at = -math.inf
         self._turn = asyncio.Lock()
         self._waiting = 0
 
     async def acquire(self, until: float) -> bool:
         """Wait for a permit and take it; False if there is none before *until*."""
-        if not self._waiting and self._take():
+        # Where nothing is scarce, after a pause, who overtakes takes nothing away from the others.
+        if not (self._waiting and self._windows) and self._take():
             return True
         left = until - self._clock()
-        if left <= 0:
+        if left <= 0 or self._ready_at >= until:
             return False
         self._waiting += 1
         try:
@@ -109,27 +111,27 @@ class LocalPermits:
 
     def pause(self, seconds: float) -> None:
         """Hand out nothing for so long."""
-        self._not_before = max(self._not_before, self._clock() + seconds)
+        self._ready_at = max(self._ready_at, self._clock() + seconds)
 
     async def _wait(self, until: float) -> bool:
         async with self._turn:
             while not self._take():
-                ready = self._ready_at()
-                if ready >= until:
+                if self._ready_at >= until:
                     return False
-                await self._sleep(max(0.0, ready - self._clock()))
+                await self._sleep(max(0.0, self._ready_at - self._clock()))
             return True
 
     def _take(self) -> bool:
         now = self._clock()
-        if self._ready_at() > now:
+        if now < self._ready_at:
             return False
+        ready = -math.inf
         for window in self._windows:
-            window.take(now)
+            due = window.take(now)
+            if due > ready:
+                ready = due
+        self._ready_at = ready
         return True
-
-    def _ready_at(self) -> float:
-        return max(self._not_before, *(window.ready_at for window in self._windows), -math.inf)
 
 
 class _Window:
@@ -144,13 +146,12 @@ class _Window:
         self._interval = rate.per / rate.limit
         self._ahead = (rate.at_once - 1) * self._interval
         self._full_at = -math.inf
-        self.ready_at = -math.inf
 
-    def take(self, now: float) -> None:
-        """Take a permit at the time *now*."""
+    def take(self, now: float) -> float:
+        """Take a permit at the time *now*, and return when the next one is due."""
         self._taken[self._next] = now
         self._next += 1
         if self._next == len(self._taken):
             self._next = 0
         self._full_at = max(self._full_at, now) + self._interval
-        self.ready_at = max(self._taken[self._next] + self._per, self._full_at - self._ahead)
+        return max(self._taken[self._next] + self._per, self._full_at - self._ahead)

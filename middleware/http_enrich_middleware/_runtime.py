@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from http_enrich_transport import TransportRequest, TransportResponse, WarmupReport
 
-from ._permits import PermitSource, Rate
+from ._permits import LocalPermits, PermitSource, Rate
 from ._redact import Redactor
 
 Send = Callable[[TransportRequest], Awaitable[TransportResponse]]
@@ -66,3 +66,12 @@ class WorkerRuntime:
     counters: Counter[str] = field(default_factory=Counter)
     """What steps count for the report, such as `cache.hits`."""
     run: RunState = field(default_factory=RunState)
+    brake: PermitSource = field(default=None)  # type: ignore[assignment]
+    """
+    Handed out without limit but for pauses that the API asks for; by itself it
+    pauses this worker. It is made with the first `clock` and `sleep`, and kept by `replace`.
+    """
+
+    def __post_init__(self) -> None:
+        if self.brake is None:
+            object.__setattr__(self, "brake", LocalPermits((), clock=self.clock, sleep=self.sleep))

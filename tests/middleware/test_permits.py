@@ -181,6 +181,69 @@ def test_all_shares_together_keep_to_the_rate(rate: Rate, slots: int) -> None:
         assert (share.per, slots * share.limit <= rate.limit) == (rate.per, True)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(RATES, st.integers(1, 8), ARRIVALS)
+def test_workers_with_their_shares_keep_to_the_rate_in_every_window(
+    rate: Rate, slots: int, arrivals: list[float]
+) -> None:
+    async def main() -> list[float]:
+        share = rate.share(slots)
+        workers = (taken(permits(share), arrivals) for _ in range(slots))
+        return [each for times in await asyncio.gather(*workers) for each in times]
+
+    times = run(main())
+
+    most = rate.limit if slots <= rate.limit else slots  # one permit each, and then one per longer window
+    assert most_in_a_window(times, rate.per) <= most
+
+
+@pytest.mark.parametrize("late", [0.001, 0.005])
+@pytest.mark.parametrize("limit", [5, 100, 2000])
+def test_timers_that_are_late_cost_hardly_any_permit(limit: int, late: float) -> None:
+    """The timers of an event loop are late by a millisecond, and more on a busy machine."""
+
+    async def main() -> float:
+        source = LocalPermits(
+            [Rate(limit, 1.0)], clock=clock, sleep=lambda seconds: asyncio.sleep(seconds + late)
+        )
+        await taken(source, [0.0] * (20 * limit))
+        return clock()
+
+    assert 19 <= run(main()) <= 20 / 0.95
+
+
+def test_a_thousand_rows_that_wait_have_one_timer_between_them() -> None:
+    async def main() -> int:
+        source, loop = permits(Rate(1, 1.0)), asyncio.get_running_loop()
+        rows = [asyncio.ensure_future(source.acquire(math.inf)) for _ in range(1000)]
+        await asyncio.sleep(0.5)
+        timers = len([each for each in getattr(loop, "_scheduled") if not each.cancelled()])  # noqa: B009
+        for each in rows:
+            each.cancel()
+        return timers
+
+    assert run(main()) == 1
+
+
+def test_after_a_pause_the_rate_is_kept() -> None:
+    async def main() -> list[float]:
+        source = permits(Rate(2, 1.0, burst=2))
+        asyncio.get_running_loop().call_at(0.5, source.pause, 10)
+        return await taken(source, [0.0] * 6)
+
+    assert run(main()) == pytest.approx([0, 0, 10.5, 10.5, 11.5, 11.5])
+
+
+def test_a_longer_pause_is_not_cut_short_by_a_shorter_one() -> None:
+    async def main() -> list[float]:
+        source = permits()
+        source.pause(5)
+        source.pause(1)
+        return await taken(source, [0.0, 1.0, 6.0])
+
+    assert run(main()) == pytest.approx([5, 5, 6])
+
+
 def test_nobody_overtakes_at_the_moment_a_permit_is_due() -> None:
     order: list[str] = []
 
@@ -202,26 +265,20 @@ def test_nobody_overtakes_at_the_moment_a_permit_is_due() -> None:
 def test_who_may_not_wait_long_leaves_the_queue_in_time() -> None:
     """However long those before it are willing to wait."""
 
-    async def main() -> tuple[bool, float]:
-        source = permits(Rate(1, 100.0))
+    async def asking(until: float, pause_at: float = math.inf) -> tuple[bool, float]:
+        source, loop = permits(Rate(1, 100.0)), asyncio.get_running_loop()
         await source.acquire(math.inf)
         patient = asyncio.ensure_future(source.acquire(math.inf))
+        if pause_at < math.inf:
+            loop.call_at(pause_at, source.pause, 1000)
         await asyncio.sleep(0)
-        served = await source.acquire(200), clock()
-        await patient
-        return served
-
-    async def hurried() -> tuple[bool, float]:
-        source = permits(Rate(1, 100.0))
-        await source.acquire(math.inf)
-        patient = asyncio.ensure_future(source.acquire(math.inf))
-        await asyncio.sleep(0)
-        served = await source.acquire(2), clock()
+        served = await source.acquire(until), clock()
         patient.cancel()
         return served
 
-    assert run(hurried()) == (False, 2.0)
-    assert run(main()) == (False, 100.0)
+    assert run(asking(2)) == (False, 0.0)  # not even the first in the queue has a permit by then
+    assert run(asking(200)) == (False, 100.0)  # the first one had it
+    assert run(asking(120, pause_at=50)) == (False, 120.0)  # the first one is still waiting
 
 
 def test_after_a_queue_a_permit_can_be_had_without_waiting() -> None:

@@ -70,23 +70,36 @@ class Config(MiddlewareConfig):
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it knows the times of this worker's last requests."""
     acquire = _source(config, runtime).acquire
-    clock = runtime.clock
+    clock, brake, run = runtime.clock, runtime.brake, runtime.run
     waits = config.on_exhausted == "wait"
 
+    async def resumed(until: float) -> bool:
+        """See to it that a row that had to wait does not go into a pause that has begun meanwhile."""
+        while not await brake.acquire(clock()):
+            # When the pause is over the permit is old, and all who have one would go at once.
+            if not (await brake.acquire(until) and await acquire(until)):
+                return False
+        return True
+
     async def rate_limit(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+        if run.stopped is not None:
+            return await call_next(exchange)  # nothing is sent any more, so there is nothing to wait for
         asked = clock()
         until = (math.inf if exchange.deadline is None else exchange.deadline) if waits else asked
-        if await acquire(until):
-            waited = clock() - asked
-            if waited > 0:
-                exchange.spend("limiter", waited)
+        granted = await acquire(until)
+        if clock() - asked > _NOTICEABLE:
+            granted = granted and await resumed(until)
+            exchange.spend("limiter", clock() - asked)
+        if granted:
             return await call_next(exchange)
-        exchange.spend("limiter", clock() - asked)
         exchange.failure = _LATE if waits else _EXHAUSTED
         return exchange
 
     return rate_limit
 
+
+_NOTICEABLE = 0.0001
+"""Seconds; less is not a wait but the clock ticking on."""
 
 _EXHAUSTED = Failure("rate_limit_exhausted", "the rate limit left no permit for this request")
 _LATE = Failure(DEADLINE_EXCEEDED, "the rate limit left no permit before the row's deadline")

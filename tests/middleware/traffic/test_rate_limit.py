@@ -11,10 +11,12 @@ import pytest
 
 from http_enrich_middleware import (
     DEADLINE_EXCEEDED,
+    RUN_STOPPED,
     MiddlewareConfig,
     PermitSource,
     Rate,
     RequestExchange,
+    RunState,
     WorkerRuntime,
     build_chain,
     parse_middleware,
@@ -127,6 +129,38 @@ def test_a_cluster_wide_source_is_asked_with_the_rates_as_they_are() -> None:
     assert asked == [[Rate(8, 1.0)]]
 
 
+def test_a_row_that_waits_for_its_permit_does_not_go_into_a_pause() -> None:
+    """And those that waited do not go together when it is over."""
+    times: list[float] = []
+
+    def serve(_: TransportRequest) -> TransportResponse:
+        times.append(clock())
+        return answer(200)
+
+    async def main() -> None:
+        runtime = virtual_time.runtime()
+        chain = build_chain([limit(max_requests_per_second=1)], MemoryEngine(serve), runtime)
+        asyncio.get_running_loop().call_at(1.5, runtime.brake.pause, 10)
+        late = row()
+        late.deadline = 5.0
+        done = await asyncio.gather(*(chain(each) for each in [*rows(4), late]))
+        assert [each.error_kind for each in done] == [None] * 4 + [DEADLINE_EXCEEDED]
+
+    run(main())
+
+    assert times == pytest.approx([0, 1, 11.5, 12.5])
+
+
+def test_a_run_that_was_given_up_is_not_waited_for() -> None:
+    """Else a million rows would each wait for the permit of a request that is never sent."""
+    listed = rows(100)
+    state = RunState()
+    state.stop("no use")
+
+    assert sent([limit(max_requests_per_second=0.001)], listed, run=state) == []
+    assert [(each.error_kind, each.spent) for each in listed] == [(RUN_STOPPED, {})] * 100
+
+
 async def test_over_http_only_what_has_a_permit_arrives() -> None:
     time = FakeTime()
     config = limit(max_requests_per_second=0.01, on_exhausted="fail")
@@ -171,3 +205,10 @@ def test_what_cannot_be_kept_is_refused_at_load(options: dict[str, Any], complai
 
 def test_a_worker_runtime_has_no_cluster_by_itself() -> None:
     assert replace(WorkerRuntime(), slots=3).cluster_permits is None
+
+
+def test_the_brake_outlives_what_is_replaced_in_a_runtime() -> None:
+    runtime = WorkerRuntime()
+
+    assert replace(runtime, base_url="http://api.test").brake is runtime.brake
+    assert WorkerRuntime().brake is not runtime.brake
