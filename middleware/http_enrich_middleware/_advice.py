@@ -44,6 +44,11 @@ _ORDERS = (
     _Order(["rate_limit"], ["redirect"], "the requests that a redirect leads to would not be counted"),
     _Order(["circuit_breaker"], ["redirect"], "the API would be charged with the trouble of another origin"),
     _Order(["rate_limit"], ["circuit_breaker"], "a row would take its permit and then wait for the API"),
+    _Order(
+        ["rate_limit"],
+        ["adaptive_concurrency"],
+        "a row would wait with its permit in hand, and then go together with the next ones",
+    ),
     _Order(_AUTH, ["redirect"], "a redirected request would carry the credentials of the first one"),
     _Order(_AUTH, ["retry"], "a retry would go out with the old signature or token"),
     _Order(["hmac", "aws_sigv4"], ["idempotency_key", "api_key"], "what is added later would not be signed"),

@@ -33,7 +33,7 @@ _SHIPPED = {
             "oauth2_password",
             "oauth2_refresh_token",
         ],
-        "traffic": ["circuit_breaker", "rate_limit", "retry"],
+        "traffic": ["adaptive_concurrency", "circuit_breaker", "rate_limit", "retry"],
         "reuse": ["cache", "dedupe", "idempotency_key"],
         "answers": ["json_body", "redirect", "response_rules"],
         "observe": ["logging", "timing", "transport_diagnostic", "worker_identity"],

@@ -37,6 +37,7 @@ def test_a_sensible_order_needs_no_advice(types: str) -> None:
         ("rate_limit redirect", 0, "would not be counted"),
         ("circuit_breaker redirect", 0, "trouble of another origin"),
         ("rate_limit circuit_breaker", 0, "take its permit and then wait"),
+        ("rate_limit adaptive_concurrency", 0, "permit in hand"),
         ("bearer redirect", 0, "credentials of the first one"),
         ("api_key redirect", 0, "credentials of the first one"),
         ("hmac retry", 0, "old signature"),

@@ -16,6 +16,7 @@ from http_enrich_transport import SecretText
 from tests.support.chain import FakeTime, answer, answering, row
 
 ENTRIES: list[dict[str, object]] = [
+    {"type": "adaptive_concurrency", "latency_tolerance": None},
     {"type": "api_key", "key": SecretText("canary-7"), "query": "key"},
     {"type": "basic", "username": "me", "password": SecretText("canary-7")},
     {"type": "hmac", "secret": SecretText("canary-7"), "parts": ["method", "path", "body"]},
@@ -106,7 +107,7 @@ def test_a_mistyped_type_comes_with_a_hint_and_the_list() -> None:
 
 @pytest.mark.parametrize("name", ["os", "_chain", "", "retry.Config", "../retry", "Retry"])
 def test_only_what_ships_can_be_named(name: str) -> None:
-    with pytest.raises(ValueError, match=r"[Tt]here are: api_key, "):
+    with pytest.raises(ValueError, match=r"[Tt]here are: adaptive_concurrency, api_key, "):
         parse_middleware({"type": name})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -11,11 +12,16 @@ from http_enrich_middleware import WorkerRuntime
 T = TypeVar("T")
 
 
+class _Impatient(selectors.DefaultSelector):
+    def select(self, timeout: float | None = None) -> Any:
+        return super().select(0)
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Jumps to the next timer instead of waiting for it; there must be no real input and output."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(_Impatient())
         self.now = 0.0
 
     def time(self) -> float:
@@ -24,8 +30,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         loop: Any = self
-        if not loop._ready and loop._scheduled:
-            self.now = max(self.now, loop._scheduled[0].when())
+        if not loop._ready:
+            due = [timer.when() for timer in loop._scheduled if not timer.cancelled()]
+            if not due:
+                msg = "everybody waits, and nothing will ever happen"
+                raise RuntimeError(msg)
+            self.now = max(self.now, min(due))
         super()._run_once()  # type: ignore[misc]
 
 
