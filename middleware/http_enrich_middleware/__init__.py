@@ -12,6 +12,7 @@ from ._exchange import (
     RequestExchange,
     Verdict,
 )
+from ._metrics import Metrics, Snapshot
 from ._origin import Origin, OriginName, origin_of
 from ._permits import LocalPermits, PermitSource, Rate
 from ._redact import Redactor
@@ -35,6 +36,7 @@ __all__ = [
     "Failure",
     "Handler",
     "LocalPermits",
+    "Metrics",
     "Middleware",
     "MiddlewareConfig",
     "Origin",
@@ -44,6 +46,7 @@ __all__ = [
     "Redactor",
     "RequestExchange",
     "RunState",
+    "Snapshot",
     "UnknownMiddlewareError",
     "Verdict",
     "WorkerRuntime",

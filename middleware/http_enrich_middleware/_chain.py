@@ -50,7 +50,7 @@ def _raised(name: str, what: str) -> Failure:
 
 
 def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Handler:
-    run = runtime.run
+    run, clock, observers = runtime.run, runtime.clock, runtime.observers
 
     async def send(exchange: RequestExchange) -> RequestExchange:
         # What an earlier attempt left behind says nothing about this one.
@@ -63,6 +63,7 @@ def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Handler:
         if exchange.deadline is not None and not _fits(exchange, runtime):
             return exchange
         exchange.attempts += 1
+        started = clock()
         try:
             response = await engine.send(request)
             sent = response.sent
@@ -74,9 +75,24 @@ def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Handler:
         exchange.response = response
         if sent is not Sent.NOT_SENT and exchange.sent is not Sent.RESPONDED:
             exchange.sent = sent
+        elapsed = clock() - started
+        _spend(exchange, response, elapsed)
+        for observe in observers:
+            observe(request, response, elapsed)
         return exchange
 
     return send
+
+
+def _spend(exchange: RequestExchange, response: TransportResponse, elapsed: float) -> None:
+    """Divide the time of an attempt between the pool, the network and the peer."""
+    if response.queued:
+        exchange.queued += response.queued
+        elapsed -= response.queued
+    if response.connected:
+        exchange.connected += response.connected
+        elapsed -= response.connected
+    exchange.served += max(elapsed, 0.0)
 
 
 def _fits(exchange: RequestExchange, runtime: WorkerRuntime) -> bool:

@@ -56,8 +56,11 @@ class RequestExchange(msgspec.Struct):
 
     `deadline`, in seconds of the worker's clock, is when the row's time is
     over. `row_id` holds the values of the pipeline's id columns, if a middleware
-    asks for them. `spent` says where time went: seconds per word, such as
-    `backoff` or `limiter`. `metadata` is what ends up in the row's `http.metadata`.
+    asks for them. `spent` says what was waited for: seconds per word, such as
+    `backoff` or `limiter`. Where the time of the attempts themselves went, in
+    seconds over all of them, say `queued` (until there was a connection to use),
+    `connected` (opening one) and `served` (all the rest). `metadata` is what
+    ends up in the row's `http.metadata`.
     """
 
     request: TransportRequest
@@ -70,6 +73,9 @@ class RequestExchange(msgspec.Struct):
     row_id: tuple[Any, ...] = ()
     idempotency_key: str | None = None
     spent: dict[str, float] = {}
+    queued: float = 0.0
+    connected: float = 0.0
+    served: float = 0.0
     metadata: dict[str, str] = {}
 
     @property

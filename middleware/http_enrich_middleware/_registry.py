@@ -36,7 +36,7 @@ _SHIPPED = {
         "traffic": ["adaptive_concurrency", "circuit_breaker", "rate_limit", "retry"],
         "reuse": ["cache", "dedupe", "idempotency_key"],
         "answers": ["json_body", "redirect", "response_rules"],
-        "observe": ["logging", "timing", "transport_diagnostic", "worker_identity"],
+        "observe": ["logging", "metrics", "timing", "transport_diagnostic", "worker_identity"],
     }.items()
     for name in names
 }

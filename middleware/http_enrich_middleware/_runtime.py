@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 
 from http_enrich_transport import TransportRequest, TransportResponse, WarmupReport
 
+from ._metrics import Metrics
 from ._permits import LocalPermits, PermitSource, Rate
 from ._redact import Redactor
 
 Send = Callable[[TransportRequest], Awaitable[TransportResponse]]
+
+Observer = Callable[[TransportRequest, TransportResponse, float], None]
+"""Told of each attempt and the seconds it took; must not raise."""
 
 
 class RunState:
@@ -66,6 +70,9 @@ class WorkerRuntime:
     counters: Counter[str] = field(default_factory=Counter)
     """What steps count for the report, such as `cache.hits`."""
     run: RunState = field(default_factory=RunState)
+    metrics: Metrics = field(default_factory=Metrics)
+    observers: list[Observer] = field(default_factory=list)
+    """Middleware that want to see each attempt, wherever they stand in the list, add to it when built."""
     brake: PermitSource = field(default=None)  # type: ignore[assignment]
     """
     Handed out without limit but for pauses that the API asks for; by itself it

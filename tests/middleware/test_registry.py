@@ -45,6 +45,7 @@ ENTRIES: list[dict[str, object]] = [
     {"type": "idempotency_key", "format": "uuid"},
     {"type": "json_body"},
     {"type": "logging", "sample": 0.5},
+    {"type": "metrics", "opentelemetry": True},
     {"type": "rate_limit", "max_requests_per_second": 100},
     {"type": "redirect", "allow_origins": ["https://files.example.com"]},
     {"type": "response_rules", "rules": [{"status": "4xx", "when": "code", "action": "ignore"}]},

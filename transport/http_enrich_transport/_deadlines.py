@@ -6,7 +6,7 @@ import asyncio
 from enum import IntEnum
 from typing import Any
 
-from ._errors import Sent, TransportErrorKind
+from ._errors import Sent, TransportError, TransportErrorKind
 from ._messages import TransportResponse
 
 TICK_SECONDS = 0.05
@@ -35,16 +35,19 @@ class Attempt:
 
     `ends_at` and `due` are times of the loop's clock, in seconds: the end of
     the whole attempt and that of its present phase, whichever comes first.
+    `queued` and `connected` are those of its `TransportResponse`.
     """
 
     __slots__ = (
         "_cancelling",
         "closed",
+        "connected",
         "due",
         "ends_at",
         "expired",
         "host",
         "phase",
+        "queued",
         "started",
         "status",
         "task",
@@ -59,6 +62,8 @@ class Attempt:
         self.status: int | None = None
         self.host = ""
         self.expired = self.closed = False
+        self.queued: float | None = None
+        self.connected: float | None = None
 
     @property
     def sent(self) -> Sent:
@@ -96,9 +101,10 @@ class Attempt:
         kind = _TIMEOUT_KINDS.get(self.phase, TransportErrorKind.TOTAL_TIMEOUT)
         return self.failed(kind, f"no complete answer within {self.due - self.started:.3g} s")
 
-    def failed(self, kind: TransportErrorKind, message: str) -> TransportResponse:
+    def failed(self, kind: TransportErrorKind, message: str, sent: Sent | None = None) -> TransportResponse:
         """Return the answer with an error of *kind*, and what is known of the attempt."""
-        return TransportResponse.failed(kind, self.sent, message, status=self.status)
+        error = TransportError(kind, self.sent if sent is None else sent, message)
+        return TransportResponse(self.status, error=error, queued=self.queued, connected=self.connected)
 
 
 class Deadlines:

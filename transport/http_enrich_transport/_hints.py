@@ -8,5 +8,8 @@ from difflib import get_close_matches
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
     """Return a question for the nearest of the *known* names, or *otherwise* where none is near."""
-    near = get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else otherwise
+    near = get_close_matches(name, list(known))
+    if not near:
+        return otherwise
+    # Who mistypes a name rarely does so at its beginning.
+    return f"did you mean {max(near, key=lambda each: each[:2] == name[:2])!r}?"

@@ -36,12 +36,18 @@ class TransportResponse(msgspec.Struct):
 
     The status stays known when only the body failed. Header names compare
     without regard to case.
+
+    `queued` are the seconds that the request waited for a connection that was
+    free, and `connected` those it took to open one (name look-up, TCP, TLS); 0
+    where neither was needed, and `None` from an engine that does not know.
     """
 
     status: int | None = None
     headers: Mapping[str, str] = msgspec.field(default_factory=CIMultiDict)
     body: bytes = b""
     error: TransportError | None = None
+    queued: float | None = None
+    connected: float | None = None
 
     @classmethod
     def failed(

@@ -1,4 +1,4 @@
-"""Measures how long a row's exchange took."""
+"""Measures where the time of a row's exchange goes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,51 @@ from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, Reques
 
 
 class Config(MiddlewareConfig):
-    """`timing.ms` in the metadata: milliseconds spent in everything listed after this entry."""
+    """
+    `timing.total_ms` in the metadata: milliseconds spent in everything listed after this entry.
+
+    Beside it stands what they were spent on, as far as it took any time:
+    `timing.queue_ms` (waiting for a connection), `timing.connect_ms` (opening
+    one), `timing.server_ms` (from there to the end of the answer), each over all
+    attempts, and those of other middleware, such as `timing.backoff_ms` and
+    `timing.limiter_ms`.
+    """
 
     type: Literal["timing"] = "timing"
 
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it keeps no state."""
+    clock, names = runtime.clock, _Names()
 
     async def timing(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        started = runtime.clock()
+        # Inside retry, there is what earlier attempts have spent.
+        before = _spent(exchange) if exchange.attempts or exchange.spent else _NOTHING
+        started = clock()
         exchange = await call_next(exchange)
-        exchange.metadata["timing.ms"] = f"{(runtime.clock() - started) * 1000:.3f}"
+        metadata = exchange.metadata
+        metadata["timing.total_ms"] = f"{(clock() - started) * 1000:.3f}"
+        for what, seconds in _spent(exchange).items():
+            if before:
+                seconds -= before.get(what, 0.0)
+            if seconds > 0:
+                metadata[names[what]] = f"{seconds * 1000:.3f}"
         return exchange
 
     return timing
+
+
+_NOTHING: dict[str, float] = {}
+
+
+def _spent(exchange: RequestExchange) -> dict[str, float]:
+    parts = {"queue": exchange.queued, "connect": exchange.connected, "server": exchange.served}
+    return {**parts, **exchange.spent} if exchange.spent else parts
+
+
+class _Names(dict[str, str]):
+    """The keys for what time is spent on, each made once."""
+
+    def __missing__(self, what: str) -> str:
+        self[what] = name = f"timing.{what}_ms"
+        return name

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
+from http_enrich_middleware import Snapshot
 from http_enrich_spark.config import PipelineConfig, RunInfo
 from http_enrich_spark.worker import EnrichBatches, WorkerPlan
 from http_enrich_spark.worker._record import HTTP_DDL
@@ -20,13 +22,19 @@ _PARSED = f"{RESERVED}_parsed"
 
 
 def enrich(
-    rows: DataFrame, count: int, config: PipelineConfig, schema: StructType | None, run: RunInfo
+    rows: DataFrame,
+    count: int,
+    config: PipelineConfig,
+    schema: StructType | None,
+    run: RunInfo,
+    report: Callable[[Snapshot], None] | None = None,
 ) -> DataFrame:
     """
     Return *rows* (*count* of them) with the columns of *schema* and the column `http`.
 
     Nothing happens until the result is written. Whoever uses it twice sends
-    every request twice: write it once and read what was written.
+    every request twice: write it once and read what was written. *report* travels
+    to the workers, who tell it what their middleware have counted.
     """
     tasks = _tasks(rows, count, config.execution.batch_size)
     buckets = rows.repartition(tasks, *[F.col(quoted(name)) for name in config.source.id])
@@ -35,7 +43,7 @@ def enrich(
     fields = [StructField(name, field.dataType) for name, field in zip(plain, rows.schema, strict=True)]
     wide = StructType([*fields, StructField("http", DataType.fromDDL(HTTP_DDL))])
     slots = rows.sparkSession.sparkContext.defaultParallelism
-    worker = EnrichBatches(WorkerPlan.of(config, run, slots=slots), rows.columns)
+    worker = EnrichBatches(WorkerPlan.of(config, run, slots=slots), rows.columns, report)
     answered = buckets.toDF(*plain).mapInArrow(worker, wide)
     return _with_columns(answered, dict(zip(plain, rows.columns, strict=True)), config, schema)
 

@@ -12,6 +12,7 @@ from http_enrich_spark.config import PipelineConfig, RunInfo
 from ._enrich import enrich
 from ._errors import RunError
 from ._facts import RowFacts, row_facts
+from ._metrics import RunMetrics
 from ._sink import check_sink, publish, rehearse
 from ._source import check_columns, read_source, response_schema
 from ._staging import Staging
@@ -37,7 +38,8 @@ def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> R
         rows = staging.keep("input", source)
         facts = row_facts(rows, config.source.id)
         _check_ids(facts, config)
-        enriched = enrich(rows, facts.rows, config, schema, run)
+        metrics = RunMetrics(spark, config)
+        enriched = enrich(rows, facts.rows, config, schema, run, metrics.report)
         rehearse(config.sink, enriched.schema, f"{staging.path}/rehearsal", spark)
         logger.info("%s: enriching %s rows", config.name, f"{facts.rows:,}")
         started = time.monotonic()
@@ -46,6 +48,7 @@ def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> R
     # From here on the answers are paid for: they stay until they are published.
     with staging.kept_on_error():
         summary = summarize(answers, config, run, rows_in=facts.rows, seconds=seconds)
+        summary.metrics = metrics.figures()
         _check_whole(row_facts(answers, config.source.id), facts)
         _check_not_stopped(summary, answers)
         _check_error_rate(summary, config, answers)

@@ -17,7 +17,8 @@ class RunSummary(msgspec.Struct):
 
     `ignored` counts rows whose answer a rule wants to be passed over: neither ok nor failed.
     `calls` counts requests on the wire, `retries` those beyond a row's first,
-    `outcomes` rows per outcome, `seconds` the time spent enriching.
+    `outcomes` rows per outcome, `seconds` the time spent enriching; `metrics` what
+    the middleware of that name has counted, if it is listed.
     """
 
     pipeline: str
@@ -33,6 +34,7 @@ class RunSummary(msgspec.Struct):
     rows_per_second: float
     sink: str
     outcomes: dict[str, int]
+    metrics: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values."""

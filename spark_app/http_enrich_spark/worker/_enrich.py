@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from http_enrich_middleware import RUN_STOPPED, RequestExchange
+from http_enrich_middleware import RUN_STOPPED, RequestExchange, Snapshot
 
 from ._compile import Row
 from ._manager import WorkerResourceManager
@@ -39,12 +39,16 @@ class EnrichBatches:
     """
     Takes a partition's Arrow batches and yields them with the column `http`, answers as they finish.
 
-    *names* are the columns of the batches as the pipeline knows them, in order.
+    *names* are the columns of the batches as the pipeline knows them, in order;
+    *report* is told, at the end of each partition, what the middleware have counted.
     """
 
-    def __init__(self, plan: WorkerPlan, names: Sequence[str]) -> None:
+    def __init__(
+        self, plan: WorkerPlan, names: Sequence[str], report: Callable[[Snapshot], None] | None = None
+    ) -> None:
         self._plan = plan
         self._names = names
+        self._report = report
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Enrich *batches*; this is what `mapInArrow` calls on a worker."""
@@ -59,6 +63,8 @@ class EnrichBatches:
             positions = [position_of(name, self._names) for name in columns]
             for results in window.run(_items(batches, positions)):
                 yield from _output(results)
+            if self._report is not None:
+                self._report(manager.drain())
 
 
 class _Exchanger:

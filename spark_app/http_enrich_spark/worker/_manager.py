@@ -16,6 +16,7 @@ from http_enrich_middleware import (
     Handler,
     Redactor,
     RunState,
+    Snapshot,
     WorkerRuntime,
     build_chain,
     with_defaults,
@@ -35,6 +36,9 @@ long-lived application would collect them; but runs that take turns must not ope
 
 CLOSE_SECONDS = 1.5
 """Less than a worker is given before it is killed, and enough for a TLS peer far away."""
+
+_DRAIN_SECONDS = 10.0
+"""More than a busy event loop takes to answer; a dead one never does."""
 
 
 class WorkerResourceManager:
@@ -115,6 +119,7 @@ class WorkerResourceManager:
         self.loop = new_event_loop()
         self.handler: Handler
         self._job = plan.job
+        self._runtime: WorkerRuntime
         self._tasks = 0
         self._stopping = False
         self._opened: Future[None] = Future()
@@ -136,6 +141,21 @@ class WorkerResourceManager:
         """Say whether it may take work for *plan*; a run that was given up must not end the next one."""
         given_up = self.run.stopped is not None and self._job != plan.job
         return self.usable and self.plan == plan and not given_up
+
+    def drain(self) -> Snapshot:
+        """Return what the middleware have counted since the last time; nothing if the loop is dead."""
+        taken: Future[Snapshot] = Future()
+
+        def take() -> None:
+            taken.set_result(self._runtime.metrics.drain(self._runtime.counters))
+
+        try:
+            self.loop.call_soon_threadsafe(take)
+            return taken.result(_DRAIN_SECONDS)
+        except (RuntimeError, TimeoutError):
+            # The rows are answered and paid for: figures are not worth a task.
+            logger.warning("the counts of this worker are lost: its event loop does not answer")
+            return Snapshot()
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
         """Close the transport and end the thread; whatever is not done after *timeout* is left behind."""
@@ -187,7 +207,8 @@ class WorkerResourceManager:
         try:
             # Not `async with`: what a warm-up has opened when it is cut short has to be closed as well.
             await engine.__aenter__()
-            self.handler = build_chain(with_defaults(self.plan.middleware), engine, self._runtime(engine))
+            self._runtime = self._runtime_with(engine)
+            self.handler = build_chain(with_defaults(self.plan.middleware), engine, self._runtime)
             self._opened.set_result(None)
             await asyncio.Event().wait()
         finally:
@@ -196,7 +217,7 @@ class WorkerResourceManager:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await engine.__aexit__(None, None, None)
 
-    def _runtime(self, engine: TransportEngine) -> WorkerRuntime:
+    def _runtime_with(self, engine: TransportEngine) -> WorkerRuntime:
         plan = self.plan
         return WorkerRuntime(
             warmup=lambda: engine.warmup,

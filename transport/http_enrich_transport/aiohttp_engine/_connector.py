@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class Connector(aiohttp.TCPConnector):
     """
     aiohttp's pool, but it vets addresses, notes what it does, and gives out clean connections only.
 
-    The two methods that begin with an underscore and override are private in
+    The three methods that begin with an underscore and override are private in
     aiohttp, which is why its version is capped.
     """
 
@@ -70,7 +71,18 @@ class Connector(aiohttp.TCPConnector):
         attempt.host = (req.proxy or req.url).raw_host or ""
         if req.proxy and not self._egress.names(req.url.raw_host or ""):
             raise aiohttp.ClientConnectorError(req.connection_key, EgressBlockedError())
-        return await super()._create_connection(req, traces, timeout)
+        started = time.monotonic()  # the loop's clock may count in milliseconds
+        try:
+            return await super()._create_connection(req, traces, timeout)
+        finally:
+            attempt.connected = time.monotonic() - started
+
+    async def _wait_for_available_connection(self, key: ConnectionKey, traces: list[Trace]) -> None:
+        started = time.monotonic()
+        try:
+            await super()._wait_for_available_connection(key, traces)
+        finally:
+            current.get().queued = time.monotonic() - started
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         """

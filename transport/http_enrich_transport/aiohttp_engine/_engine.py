@@ -47,6 +47,7 @@ class AiohttpEngine(NetworkEngine):
 
     async def _exchange(self, request: TransportRequest, attempt: Attempt) -> TransportResponse:
         current.set(attempt)
+        attempt.queued = attempt.connected = 0.0  # what is ready in the pool costs no time
         async with self._session.request(
             request.method,
             URL(request.url, encoded=True),
@@ -59,7 +60,7 @@ class AiohttpEngine(NetworkEngine):
             body = await _read(response, self._config.max_response_bytes)
             headers = response.headers
             body = decoded(headers, body, self._config.max_response_bytes)
-            return TransportResponse(response.status, headers, body)
+            return TransportResponse(response.status, headers, body, None, attempt.queued, attempt.connected)
 
     def _failure(self, error: Exception, request: TransportRequest, attempt: Attempt) -> TransportResponse:
         return as_response(error, request.url, attempt)

@@ -89,7 +89,7 @@ def as_response(error: Exception, url: str, attempt: Attempt) -> TransportRespon
     if attempt.sent is not Sent.MAYBE_SENT:
         sent = attempt.sent  # known, where the exception can only be guessed at
     message = f"{describe(error)} ({redact_url(url)})"
-    return TransportResponse.failed(kind, sent, message, status=attempt.status)
+    return attempt.failed(kind, message, sent)
 
 
 def _classify(error: Exception) -> tuple[Kind, Sent]:

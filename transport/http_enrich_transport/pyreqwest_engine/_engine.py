@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 
 from multidict import CIMultiDict
@@ -72,7 +73,8 @@ class PyreqwestEngine(NetworkEngine):
         await warm_up(open_one, self._note, connections=connections, timeout=self._config.warmup_timeout)
 
     async def _exchange(self, request: TransportRequest, attempt: Attempt) -> TransportResponse:
-        async with self._slots:
+        await self._slot(attempt)
+        try:
             await self._gate.check(request.url, attempt)
             attempt.phase = Phase.WRITING
             async with self._prepared(request, attempt) as response:
@@ -82,7 +84,17 @@ class PyreqwestEngine(NetworkEngine):
                 announced = _announced(response.status, headers, request.method)
                 body = await _read(response, announced, self._config.max_response_bytes)
                 body = decoded(headers, body, self._config.max_response_bytes)
-                return TransportResponse(response.status, headers, body)
+                return TransportResponse(response.status, headers, body, queued=attempt.queued)
+        finally:
+            self._slots.release()
+
+    async def _slot(self, attempt: Attempt) -> None:
+        """Wait for one of the places; when the connection behind it was opened, only Rust knows."""
+        started = time.monotonic()
+        try:
+            await self._slots.acquire()
+        finally:
+            attempt.queued = time.monotonic() - started
 
     def _prepared(self, request: TransportRequest, attempt: Attempt) -> StreamRequest:
         assert self._client is not None  # noqa: S101 - set while the engine is entered

@@ -51,7 +51,7 @@ def as_response(
         sent = Sent.RESPONDED
         kind = Kind.BODY_INCOMPLETE if kind in (Kind.DISCONNECTED, Kind.CONNECT_ERROR) else kind
     message = f"{describe(error)} ({redact_url(url)})"
-    return TransportResponse.failed(kind, sent, message, status=attempt.status)
+    return attempt.failed(kind, message, sent)
 
 
 def _timeout(error: Exception, attempt: Attempt, now: float, read_timeout: float | None) -> tuple[Kind, Sent]:

@@ -1,0 +1,133 @@
+"""What the middleware of a worker count, in a form that can be added up over a cluster."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+from ddsketch.ddsketch import BaseDDSketch
+from ddsketch.mapping import LogarithmicMapping
+from ddsketch.store import DenseStore
+
+ACCURACY = 0.01
+"""Relative error of a quantile, at most."""
+
+_MAPPING = LogarithmicMapping(ACCURACY)
+_QUANTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
+_CLASSES = ("no_answer", *(f"{hundreds}xx" for hundreds in range(1, 10)))
+
+
+class Histogram(msgspec.Struct):
+    """
+    Latencies in milliseconds: how many per bin of a DDSketch with `ACCURACY`, and the longest.
+
+    A bin of the same number means the same everywhere, so that adding them up loses nothing.
+    """
+
+    bins: dict[int, int] = {}
+    zeros: int = 0
+    longest: float = 0.0
+
+    def record(self, ms: float) -> None:
+        """Count a row that took *ms*."""
+        if ms <= 0:
+            self.zeros += 1
+            return
+        key, bins = _MAPPING.key(ms), self.bins
+        bins[key] = bins.get(key, 0) + 1
+        if ms > self.longest:
+            self.longest = ms
+
+    def add(self, other: Histogram) -> None:
+        """Take in what *other* holds."""
+        _add(self.bins, other.bins)
+        self.zeros += other.zeros
+        self.longest = max(self.longest, other.longest)
+
+    def figures(self) -> dict[str, float]:
+        """Return count, quantiles and maximum."""
+        store = DenseStore()
+        for key, count in self.bins.items():
+            store.add(key, count)
+        sketch = BaseDDSketch(_MAPPING, store, negative_store=DenseStore(), zero_count=self.zeros)
+        # The middle of the last bin may lie beyond the longest of all.
+        found = {
+            name: min(sketch.get_quantile_value(q) or 0.0, self.longest) for name, q in _QUANTILES.items()
+        }
+        found["max_ms"] = self.longest
+        return {"count": int(sketch.count), **{name: round(value, 3) for name, value in found.items()}}
+
+
+class Snapshot(msgspec.Struct):
+    """
+    What happened in a while: rows by how they ended, requests, and rows' latencies by class of status.
+
+    `counters` are those of other middleware, under the names that they chose.
+    """
+
+    rows: dict[str, int] = {}
+    requests: int = 0
+    retries: int = 0
+    latencies: dict[str, Histogram] = {}
+    counters: dict[str, int] = {}
+
+    def add(self, other: Snapshot) -> None:
+        """Take in what *other* holds."""
+        _add(self.rows, other.rows)
+        _add(self.counters, other.counters)
+        self.requests += other.requests
+        self.retries += other.retries
+        for name, histogram in other.latencies.items():
+            self.latencies.setdefault(name, Histogram()).add(histogram)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what a report shows, as plain values."""
+        return {
+            "rows": dict(sorted(self.rows.items(), key=lambda item: -item[1])),
+            "requests": self.requests,
+            "retries": self.retries,
+            "latency": {name: each.figures() for name, each in sorted(self.latencies.items())},
+            "counters": dict(sorted(self.counters.items())),
+        }
+
+
+class Metrics:
+    """
+    The counts of one worker; they are handed on now and then, and begin anew.
+
+    Whatever is done with them is done on the worker's event loop.
+    """
+
+    def __init__(self) -> None:
+        self._since = Snapshot()
+
+    def count(self, kind: str | None, status: int | None, attempts: int, retries: int, ms: float) -> None:
+        """Count a row that ended with the error *kind*, if any, after so many *attempts* and *ms*."""
+        since, ended = self._since, kind or "ok"
+        since.rows[ended] = since.rows.get(ended, 0) + 1
+        since.requests += attempts
+        since.retries += retries
+        name = class_of(status)
+        histogram = since.latencies.get(name)
+        if histogram is None:
+            histogram = since.latencies[name] = Histogram()
+        histogram.record(ms)
+
+    def drain(self, counters: Counter[str]) -> Snapshot:
+        """Return what has come since the last time, with *counters*, and begin both anew."""
+        taken, self._since = self._since, Snapshot()
+        taken.counters = dict(counters)
+        counters.clear()
+        return taken
+
+
+def class_of(status: int | None) -> str:
+    """Return the class of *status*, such as `2xx`; `no_answer` if there is none."""
+    hundreds = (status or 0) // 100
+    return _CLASSES[hundreds] if hundreds < len(_CLASSES) else "other"
+
+
+def _add(to: dict[Any, int], more: dict[Any, int]) -> None:
+    for name, count in more.items():
+        to[name] = to.get(name, 0) + count

@@ -1,0 +1,39 @@
+"""Counts rows and requests, and how long they took, for the report of the run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, RequestExchange, WorkerRuntime
+
+
+class Config(MiddlewareConfig):
+    """
+    Rows by how they ended, requests, retries, and latencies by class of status, in the run's report.
+
+    What is listed before it, is not in the latencies; inside `retry`, each attempt counts as a row.
+    """
+
+    type: Literal["metrics"] = "metrics"
+    opentelemetry: bool = False
+    """Record `http.client.request.duration` of each attempt with OpenTelemetry's global meter, too."""
+
+
+def build(config: Config, runtime: WorkerRuntime) -> Middleware:
+    """Build the middleware; what it counts is the worker's, until the report takes it."""
+    if config.opentelemetry:
+        from ._opentelemetry import duration_observer
+
+        runtime.observers.append(duration_observer())
+    count, clock = runtime.metrics.count, runtime.clock
+
+    async def metrics(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+        before, started = exchange.attempts, clock()
+        exchange = await call_next(exchange)
+        attempts = exchange.attempts
+        # A row's first attempt is no retry, whether this step has seen it or an earlier pass has.
+        retries = attempts - (before or 1) if attempts > 1 else 0
+        count(exchange.error_kind, exchange.status, attempts - before, retries, (clock() - started) * 1000)
+        return exchange
+
+    return metrics
