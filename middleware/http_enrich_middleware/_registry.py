@@ -25,6 +25,7 @@ _SHIPPED = {
     for folder, names in {
         "auth": [
             "api_key",
+            "aws_sigv4",
             "basic",
             "bearer",
             "hmac",

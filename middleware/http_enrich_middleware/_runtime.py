@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,19 +38,25 @@ async def _nowhere(request: TransportRequest) -> TransportResponse:
     raise RuntimeError(msg)
 
 
+def _token() -> str:
+    return secrets.token_hex(16)
+
+
 @dataclass(frozen=True)
 class WorkerRuntime:
     """
     Time, chance, facts and a few shared things, handed in so that tests can hand in their own.
 
     `sleep` takes seconds, `clock` returns monotonic seconds, `now` seconds since
-    1970, `uniform(a, b)` a random number between its arguments.
+    1970, `uniform(a, b)` a random number between its arguments, and `token` 32
+    hexadecimal digits that nobody can guess.
     """
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     uniform: Callable[[float, float], float] = random.uniform
+    token: Callable[[], str] = _token
     warmup: Callable[[], WarmupReport] = field(default=WarmupReport)
     send: Send = _nowhere
     """Puts a middleware's own request, such as one for a token, on the wire; past the chain."""

@@ -18,6 +18,10 @@ from tests.support.chain import FakeTime, answer, answering, row
 ENTRIES: list[dict[str, object]] = [
     {"type": "adaptive_concurrency", "latency_tolerance": None},
     {"type": "api_key", "key": SecretText("canary-7"), "query": "key"},
+    {
+        **{"type": "aws_sigv4", "region": "eu-west-1", "service": "lambda"},
+        **{"access_key_id": "AKIDEXAMPLE", "secret_access_key": SecretText("canary-7")},
+    },
     {"type": "basic", "username": "me", "password": SecretText("canary-7")},
     {"type": "hmac", "secret": SecretText("canary-7"), "parts": ["method", "path", "body"]},
     {"type": "bearer", "token": SecretText("canary-7")},

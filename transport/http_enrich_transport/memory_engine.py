@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any, Self
 
+from msgspec.structs import replace
+
 from ._base import BaseEngine
 from ._deadlines import Attempt, Deadlines, Phase
 from ._engine import TransportEngineType
@@ -66,7 +68,8 @@ class MemoryEngine(BaseEngine):
         return await super().send(request)
 
     async def _exchange(self, request: TransportRequest, attempt: Attempt) -> TransportResponse:
-        self.requests.append(request)
+        # A copy: steps above may change theirs afterwards, to try again or to take a secret out.
+        self.requests.append(replace(request, headers=dict(request.headers)))
         attempt.phase = Phase.WRITING
         answer: Any = self._handler(request)
         response: TransportResponse = await answer if inspect.isawaitable(answer) else answer

@@ -1,77 +1,96 @@
-"""Sends an API's key in a header or in the query."""
+"""Sends a key with every request, in a header or in the query."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Literal, Self
 from urllib.parse import quote, unquote_plus
 
-import msgspec
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from http_enrich_middleware import Failure, Handler, Middleware, Origin, RequestExchange, WorkerRuntime
-from http_enrich_transport import SecretText
+from http_enrich_middleware import Failure, Handler, Middleware, RequestExchange, WorkerRuntime
+from http_enrich_transport import SecretText, TransportRequest
 
-from ._credentials import AuthConfig, credentials_for, header_name
+from ._credentials import AuthConfig, Credentials, HeaderName, Put, credentials_for, sendable
+
+_SEPARATORS = re.compile("[&;]")  # the second one is an old custom that some servers keep
+
+HEADER = "X-Api-Key"
+"""What most APIs call the header."""
 
 
 class Config(AuthConfig):
-    """The key goes into one header, or into one query parameter."""
+    """A key in a header (default: `X-Api-Key`), or in a parameter of the query."""
 
     type: Literal["api_key"] = "api_key"
     key: SecretText
-    header: Annotated[str, AfterValidator(header_name)] | None = None
-    """Default, unless `query` is given: `X-Api-Key`."""
-    query: Annotated[str, Field(min_length=1)] | None = None
-    """Name of a parameter. Addresses are logged by servers and proxies: prefer a header."""
+    header: HeaderName | None = None
+    """Default: `X-Api-Key`, unless there is `query`."""
+    query: str | None = Field(default=None, min_length=1)
+    """The parameter's name; keys in addresses end up in logs of servers, so prefer a header."""
     prefix: str = ""
-    """Text before the key in the header, such as `"Token "`."""
+    """What stands before the key in the header, such as `Token ` with its blank."""
 
     @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if self.header is not None and self.query is not None:
-            msg = "give one of header and query"
+    def _goes_to_one_place(self) -> Self:
+        if self.query is not None and self.header is not None:
+            msg = "give one of header and query: the key is sent once"
             raise ValueError(msg)
         if self.query is not None and self.prefix:
-            msg = "prefix goes with header"
+            msg = "a prefix is for the header; in the query there is the key alone"
             raise ValueError(msg)
         return self
 
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
-    """Build the middleware; it keeps no state."""
+    """Build the middleware; it keeps no state. Raises `ValueError` for a key that no header can carry."""
     origin = credentials_for(config, runtime)
-    runtime.redactor.add(config.key.get_secret_value())
-    if config.query is not None:
-        return _in_query(origin, config.query, config.key.get_secret_value())
-    return _in_header(origin, config.header or "X-Api-Key", config.prefix + config.key.get_secret_value())
-
-
-def _in_header(origin: Origin, header: str, value: str) -> Middleware:
-    async def api_key(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        if origin.covers(exchange.request.url):
-            exchange.request.headers[header] = value
-        return await call_next(exchange)
-
-    return api_key
-
-
-def _in_query(origin: Origin, name: str, key: str) -> Middleware:
-    parameter = f"{quote(name, safe='')}={quote(key, safe='')}"
+    key = config.key.get_secret_value()
+    runtime.redactor.add(key)
+    put = _in_query(config.query, key) if config.query else _in_header(config, key)
+    credentials = Credentials(*([] if config.query else [config.header or HEADER]))
 
     async def api_key(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        request = exchange.request
-        if not origin.covers(request.url):
+        if not origin.covers(exchange.request.url):
             return await call_next(exchange)
-        address, _, query = request.url.partition("?")
-        if name in {unquote_plus(each.partition("=")[0]) for each in query.split("&")}:
-            message = f"the row's address has a parameter {name!r} already, which is the API key's"
-            exchange.failure = Failure("invalid_request", message)
+        try:
+            return await credentials.send(exchange, call_next, put)
+        except _TakenError:
+            what = f"the address has the parameter {config.query!r} already, which is the key's"
+            exchange.failure = Failure("invalid_request", what)
             return exchange
-        query = f"{query}&{parameter}" if query else parameter
-        exchange.request = msgspec.structs.replace(request, url=f"{address}?{query}")
-        exchange = await call_next(exchange)
-        # Whoever stands outside logs the address, and a retry comes by here again.
-        exchange.request = request
-        return exchange
 
     return api_key
+
+
+class _TakenError(Exception):
+    """The parameter that is the key's has a value already."""
+
+
+def _in_header(config: Config, key: str) -> Put:
+    name = config.header or HEADER
+    value = sendable(config.prefix + sendable(key, "the key"), "the prefix")
+
+    def put(request: TransportRequest) -> None:
+        request.headers[name] = value
+
+    return put
+
+
+def _in_query(name: str, key: str) -> Put:
+    pair = f"{quote(name, safe='')}={quote(key, safe='')}"
+
+    def put(request: TransportRequest) -> None:
+        url = request.url
+        _, mark, query = url.partition("?")
+        # A value out of a row must not stand where the server looks for the key.
+        if query and name in map(_name, _SEPARATORS.split(query)):
+            raise _TakenError
+        joint = "" if url.endswith(("?", "&")) else "&" if mark else "?"
+        request.url = url + joint + pair
+
+    return put
+
+
+def _name(pair: str) -> str:
+    return unquote_plus(pair.partition("=")[0])

@@ -3,47 +3,64 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Annotated, Literal
+from typing import Literal, Self
 
-from pydantic import AfterValidator
+from pydantic import field_validator, model_validator
 
 from http_enrich_middleware import Handler, Middleware, RequestExchange, WorkerRuntime
-from http_enrich_transport import SecretText
+from http_enrich_transport import SecretText, TransportRequest
 
-from ._credentials import AuthConfig, credentials_for
-
-
-def _user(value: SecretText | str) -> SecretText | str:
-    if ":" in _plain(value):
-        msg = "a user name has no ':' in it; the password goes into password"
-        raise ValueError(msg)
-    return value
-
-
-def _plain(value: SecretText | str) -> str:
-    return value.get_secret_value() if isinstance(value, SecretText) else value
+from ._credentials import AuthConfig, Credentials, Identity, credentials_for, plain
 
 
 class Config(AuthConfig):
-    """`Authorization: Basic …` (RFC 7617), in UTF-8."""
+    """`Authorization: Basic <user name and password>` (RFC 7617), in UTF-8."""
 
     type: Literal["basic"] = "basic"
-    username: Annotated[str | SecretText, AfterValidator(_user)]
-    """Written out, or from a connection: `${conn.ID.login}`."""
-    password: SecretText
+    username: Identity
+    """Has no colon, since that is where the password begins."""
+    password: SecretText | None
+    """`null` for an API that takes its key as the user name; the user name is the secret then."""
+
+    @field_validator("username")
+    @classmethod
+    def _without_colon(cls, username: str | SecretText) -> str | SecretText:
+        if ":" in plain(username):
+            msg = "a user name has no ':' (RFC 7617): the server would take the rest for the password"
+            raise ValueError(msg)
+        return username
+
+    @model_validator(mode="after")
+    def _has_a_secret(self) -> Self:
+        if self.password is None and isinstance(self.username, str):
+            msg = (
+                "without a password the user name is the secret; "
+                "take it from ${conn.ID.password} or ${file.PATH}"
+            )
+            raise ValueError(msg)
+        return self
 
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
-    """Build the middleware; it keeps no state."""
+    """Build the middleware; it keeps no state. Raises `ValueError` for control characters."""
     origin = credentials_for(config, runtime)
-    pair = f"{_plain(config.username)}:{config.password.get_secret_value()}"
+    username = plain(config.username)
+    password = config.password.get_secret_value() if config.password else ""
+    pair = f"{username}:{password}"
+    if any(char < " " or char == "\x7f" for char in pair):
+        msg = "the user name or the password has a control character, such as a line break (RFC 7617 §2)"
+        raise ValueError(msg)
     encoded = b64encode(pair.encode()).decode()
+    runtime.redactor.add(pair, encoded, password or username)
     authorization = f"Basic {encoded}"
-    runtime.redactor.add(encoded)
+    credentials = Credentials("Authorization")
+
+    def put(request: TransportRequest) -> None:
+        request.headers["Authorization"] = authorization
 
     async def basic(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        if origin.covers(exchange.request.url):
-            exchange.request.headers["Authorization"] = authorization
-        return await call_next(exchange)
+        if not origin.covers(exchange.request.url):
+            return await call_next(exchange)
+        return await credentials.send(exchange, call_next, put)
 
     return basic

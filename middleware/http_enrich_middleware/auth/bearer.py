@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from http_enrich_middleware import Handler, Middleware, RequestExchange, WorkerRuntime
-from http_enrich_transport import SecretText
+from http_enrich_transport import SecretText, TransportRequest
 
-from ._credentials import AuthConfig, credentials_for
+from ._credentials import AuthConfig, Credentials, credentials_for, sendable
 
 
 class Config(AuthConfig):
@@ -15,17 +15,30 @@ class Config(AuthConfig):
 
     type: Literal["bearer"] = "bearer"
     token: SecretText
+    """The token alone, without the word Bearer."""
 
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
-    """Build the middleware; it keeps no state."""
+    """Build the middleware; it keeps no state. Raises `ValueError` for a token that no header can carry."""
     origin = credentials_for(config, runtime)
-    runtime.redactor.add(config.token.get_secret_value())
-    authorization = f"Bearer {config.token.get_secret_value()}"
+    token = _checked(config.token.get_secret_value())
+    runtime.redactor.add(token)
+    authorization = f"Bearer {token}"
+    credentials = Credentials("Authorization")
+
+    def put(request: TransportRequest) -> None:
+        request.headers["Authorization"] = authorization
 
     async def bearer(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        if origin.covers(exchange.request.url):
-            exchange.request.headers["Authorization"] = authorization
-        return await call_next(exchange)
+        if not origin.covers(exchange.request.url):
+            return await call_next(exchange)
+        return await credentials.send(exchange, call_next, put)
 
     return bearer
+
+
+def _checked(token: str) -> str:
+    if " " in sendable(token, "the token"):
+        msg = "the token has a blank in it; give the token alone, without the word Bearer"
+        raise ValueError(msg)
+    return token

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from http_enrich_middleware import MiddlewareConfig, build_chain, parse_middleware
+from http_enrich_middleware.auth import bearer
 from http_enrich_middleware.auth.bearer import Config
 from http_enrich_middleware.traffic import retry
 from http_enrich_transport import RESOLVED, SecretText
@@ -61,3 +62,28 @@ def test_a_token_out_of_the_environment_is_accepted() -> None:
     entry = {"type": "bearer", "token": "canary-7"}
 
     assert parse_middleware(entry, RESOLVED) == Config(token=SecretText("canary-7"))
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        ("canary\n", "the token has a line break"),
+        ("canary\r\nX: 1", "the token has a line break"),
+        (" canary", "a blank at an end"),
+        ("canarü", "a character beyond ASCII"),
+        ("Bearer canary", "give the token alone, without the word Bearer"),
+    ],
+)
+def test_a_token_that_cannot_be_one_is_found_before_the_first_row(token: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
+        bearer.build(Config(token=SecretText(token)), FakeTime().runtime)
+
+    assert "canar" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["mF_9.B5f-4.1JqM", "1|laravel", "id:secret", "aGk="])
+async def test_tokens_of_every_usual_make_are_taken(token: str) -> None:
+    engine = answering(answer(200))
+    await build_chain([Config(token=SecretText(token))], engine, FakeTime().runtime)(row())
+
+    assert engine.requests[0].headers == {"Authorization": f"Bearer {token}"}

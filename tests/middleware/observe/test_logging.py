@@ -295,7 +295,8 @@ async def test_what_is_secret_by_its_value_is_never_shown_wherever_it_stands(
 
     await build_chain([config, key], answering(answer(200, x_echo="was canary-7")), runtime)(exchange)
 
-    assert (log.text.count("***"), "canary" in log.text) == (5, False)
+    # In the address, the stop reason, the key and the echo; the header of the credentials is gone by then.
+    assert (log.text.count("***"), "canary" in log.text) == (4, False)
 
 
 FORGERIES = [
