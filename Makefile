@@ -29,8 +29,9 @@ lint: setup  ## Check formatting, style, types and import directions
 airflow: setup  ## Airflow with the example DAGs and the local API, until Ctrl-C
 	@$(RUN) .venv/bin/python -m http_enrich_demo airflow $(ARGS)
 
-bench: setup  ## Measure the transport: CPU per request, warm-up
+bench: setup  ## Measure CPU per request of the transport and the middleware, and the warm-up
 	@.venv/bin/python -m benchmarks.transport $(ARGS)
+	@.venv/bin/python -m benchmarks.middleware $(ARGS)
 	@.venv/bin/python -m benchmarks.warmup
 
 build: setup  ## Build the wheel and the sdist into dist/

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
 
-from ._contenders import CONTENDERS, Contender
+from ._contenders import CONTENDERS
 from ._report import Row, dump, show
+from ._rounds import alternate, figures
 from ._server import CORES, certificate, serving
 
 BASE = "bare aiohttp"
@@ -49,40 +48,13 @@ def measure(scheme: str, rounds: int, rows: int) -> list[Row]:
         for contender in contenders.values():
             contender.loop.run_until_complete(contender.open())
             contender.fetch_all(500)  # imports, caches, the first connections
-        spent = [_round(contenders, turn, rows) for turn in range(rounds)]
+        spent = alternate(
+            {name: each.fetch_all for name, each in contenders.items()}, rounds=rounds, rows=rows
+        )
         for contender in contenders.values():
             contender.loop.run_until_complete(contender.close())
             contender.loop.close()
-    return [_figures(scheme, name, spent) for name in contenders]
-
-
-def _round(contenders: dict[str, Contender], turn: int, rows: int) -> dict[str, float]:
-    """Let everyone fetch *rows*; return microseconds of CPU per request."""
-    first = turn % len(contenders)
-    names = list(contenders)
-    spent = {}
-    for name in names[first:] + names[:first]:
-        before = _cpu()
-        contenders[name].fetch_all(rows)
-        spent[name] = (_cpu() - before) / rows * 1e6
-    return spent
-
-
-def _figures(scheme: str, name: str, spent: list[dict[str, float]]) -> Row:
-    ratios = [each[name] / each[BASE] for each in spent]
-    return {
-        "scheme": scheme,
-        "contender": name,
-        "cpu_us": round(median(each[name] for each in spent), 1),
-        "ratio": round(median(ratios), 3),
-        "ratio_min": round(min(ratios), 3),
-        "ratio_max": round(max(ratios), 3),
-    }
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    return [{"scheme": scheme, **figures(name, spent, BASE)} for name in contenders]
 
 
 if __name__ == "__main__":

@@ -25,6 +25,13 @@ def test_cpu_per_request_is_compared_with_bare_aiohttp() -> None:
     assert [each["ratio"] for each in rows if each["contender"] == "bare aiohttp"] == [1.0, 1.0]
 
 
+def test_a_chain_is_compared_with_the_engine_alone_and_with_bare_aiohttp() -> None:
+    rows = run("middleware", "--rounds", "1", "--rows", "50")
+
+    assert [each["where"] for each in rows] == ["memory"] * 9 + ["http"] * 3
+    assert [each["contender"] for each in rows if each["ratio"] == 1.0] == ["engine alone", "bare aiohttp"]
+
+
 def test_first_requests_are_timed_cold_and_warm() -> None:
     rows = run("warmup", "--rounds", "1")
 
