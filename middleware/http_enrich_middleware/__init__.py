@@ -25,6 +25,7 @@ from ._registry import (
 )
 from ._retry_after import retry_after
 from ._runtime import RunState, WorkerRuntime
+from ._step import NotSentError, Step
 
 __all__ = [
     "AUTHORIZING",
@@ -39,6 +40,7 @@ __all__ = [
     "Metrics",
     "Middleware",
     "MiddlewareConfig",
+    "NotSentError",
     "Origin",
     "OriginName",
     "PermitSource",
@@ -47,6 +49,7 @@ __all__ = [
     "RequestExchange",
     "RunState",
     "Snapshot",
+    "Step",
     "UnknownMiddlewareError",
     "Verdict",
     "WorkerRuntime",

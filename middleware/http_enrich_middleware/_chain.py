@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from http_enrich_transport import Sent, TransportEngine, TransportErrorKind, TransportResponse
 
 from ._exchange import DEADLINE_EXCEEDED, RUN_STOPPED, Failure, Handler, Middleware, RequestExchange
 from ._registry import MiddlewareConfig, build
 from ._runtime import WorkerRuntime
+from ._step import Step
+from ._together import raised, together
 
 
 def build_chain(
@@ -23,9 +26,16 @@ def build_chain(
     the failure like any other.
     """
     runtime = replace(runtime or WorkerRuntime(), send=engine.send)
+    built = [(config.type, build(config, runtime)) for config in configs]
     handler = _sending(engine, runtime)
-    for config in reversed(configs):
-        handler = _guarded(config.type, build(config, runtime), handler)
+    for is_step, group in groupby(reversed(built), lambda each: isinstance(each[1], Step)):
+        if is_step:
+            handler = together(
+                [(name, step) for name, step in group if isinstance(step, Step)][::-1], handler
+            )
+        else:
+            for name, middleware in group:
+                handler = _guarded(name, middleware, handler)
     return handler
 
 
@@ -34,19 +44,15 @@ def _guarded(name: str, middleware: Middleware, call_next: Handler) -> Handler:
         try:
             done = await middleware(exchange, call_next)
         except Exception as error:  # noqa: BLE001 - one row must not take the task with it
-            # The text of the exception may quote headers or a body; its type does not.
-            exchange.failure = _raised(name, f"raised {type(error).__name__} in {_origin(error)}")
+            exchange.failure = raised(name, error)
             return exchange
         if done is exchange or isinstance(done, RequestExchange):
             return done
-        exchange.failure = _raised(name, f"returned a {type(done).__name__} instead of the exchange")
+        what = f"returned a {type(done).__name__} instead of the exchange"
+        exchange.failure = Failure("middleware_error", f"the middleware {name} {what}")
         return exchange
 
     return step
-
-
-def _raised(name: str, what: str) -> Failure:
-    return Failure("middleware_error", f"the middleware {name} {what}")
 
 
 def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Handler:
@@ -105,11 +111,3 @@ def _fits(exchange: RequestExchange, runtime: WorkerRuntime) -> bool:
     if left < (request.timeout or runtime.base_timeout):
         request.timeout = left
     return True
-
-
-def _origin(error: Exception) -> str:
-    """Name the module that raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace.tb_frame.f_globals.get("__name__", "?") if trace else "?"

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from http_enrich_middleware import (
     Failure,
-    Handler,
     Middleware,
     MiddlewareConfig,
     Redactor,
     RequestExchange,
+    Step,
     Verdict,
     WorkerRuntime,
 )
@@ -38,11 +38,10 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     redactor, length = runtime.redactor, config.snippet
     types = _ContentTypes()
 
-    async def json_body(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        exchange = await call_next(exchange)
+    def check(exchange: RequestExchange, _: None) -> None:
         response = _to_be_read(exchange)
         if response is None:
-            return exchange
+            return
         lie = types.find_lie(response.headers)
         if lie is not None:
             exchange.metadata["json.content_type"] = lie
@@ -52,9 +51,8 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
             if shown := _beginning(response.body, redactor, length):
                 message += f"; it begins with: {shown}"
             exchange.failure = Failure(fault.kind, message)
-        return exchange
 
-    return json_body
+    return Step(after=check)
 
 
 def _to_be_read(exchange: RequestExchange) -> TransportResponse | None:

@@ -11,11 +11,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from http_enrich_middleware import (
     RUN_STOPPED,
     Failure,
-    Handler,
     Middleware,
     MiddlewareConfig,
     RequestExchange,
     RunState,
+    Step,
     Verdict,
     WorkerRuntime,
 )
@@ -84,16 +84,14 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     }
     run, max_body = runtime.run, int(config.max_body)
 
-    async def response_rules(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        exchange = await call_next(exchange)
+    def judge(exchange: RequestExchange, _: None) -> None:
         candidates = by_status.get(exchange.status or 0)
         if candidates is not None and _is_unjudged(exchange):
             rule = _first_match(candidates, exchange, max_body)
             if rule is not None:
                 rule.apply(exchange, run)
-        return exchange
 
-    return response_rules
+    return Step(after=judge)
 
 
 def _is_unjudged(exchange: RequestExchange) -> bool:

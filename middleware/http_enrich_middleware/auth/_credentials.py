@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, PlainValidator
 
 from http_enrich_middleware import (
-    Handler,
     MiddlewareConfig,
     Origin,
     OriginName,
     RequestExchange,
+    Step,
     WorkerRuntime,
 )
 from http_enrich_transport import ENGINE_HEADERS, SecretText, TransportRequest, is_token
@@ -94,21 +94,51 @@ class Credentials:
         self._names = names
         self._taken = frozenset(name.lower() for name in names)
 
-    async def send(self, exchange: RequestExchange, call_next: Handler, put: Put) -> RequestExchange:
-        """Let *put* change the exchange's request, send it and undo that; what *put* raises comes through."""
-        request = exchange.request
-        url, own = request.url, self._set_aside(request.headers)
-        try:
-            put(request)
-            return await call_next(exchange)
-        finally:
-            request.url, headers = url, request.headers
-            for name in self._names:
-                headers.pop(name, None)
-            headers.update(own)
+    def step(self, origin: Origin, put: Put) -> Step:
+        """Return the middleware that lets *put*, which may raise `NotSentError`, write into requests."""
+        covers = origin.covers
+
+        def enter(exchange: RequestExchange) -> _Own | None:
+            request = exchange.request
+            if not covers(request.url):
+                return None
+            own = _Own(request, request.url, self._set_aside(request.headers))
+            try:
+                put(request)
+            except BaseException:
+                self._restore(own)
+                raise
+            return own
+
+        def leave(_: RequestExchange, own: _Own | None) -> None:
+            if own is not None:
+                self._restore(own)
+
+        return Step(enter, leave)
 
     def _set_aside(self, headers: dict[str, str]) -> dict[str, str]:
         # Two headers of a name in two spellings would both go on the wire, and the peer would choose.
-        if self._taken.isdisjoint(map(str.lower, headers)):
-            return {}
-        return {name: headers.pop(name) for name in list(headers) if name.lower() in self._taken}
+        taken = self._taken
+        for name in headers:
+            if name.lower() in taken:
+                return {name: headers.pop(name) for name in list(headers) if name.lower() in taken}
+        return _NONE
+
+    def _restore(self, own: _Own) -> None:
+        request, url, aside = own
+        request.url, headers = url, request.headers
+        for name in self._names:
+            headers.pop(name, None)
+        if aside:
+            headers.update(aside)
+
+
+_NONE: dict[str, str] = {}
+
+
+class _Own(NamedTuple):
+    """What a row's request was before: its address, and the headers that the credentials have replaced."""
+
+    request: TransportRequest
+    url: str
+    headers: dict[str, str]

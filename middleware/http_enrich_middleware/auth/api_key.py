@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote_plus
 
 from pydantic import Field, model_validator
 
-from http_enrich_middleware import Failure, Handler, Middleware, RequestExchange, WorkerRuntime
+from http_enrich_middleware import Failure, Middleware, NotSentError, WorkerRuntime
 from http_enrich_transport import SecretText, TransportRequest
 
 from ._credentials import AuthConfig, Credentials, HeaderName, Put, credentials_for, sendable
@@ -50,21 +50,7 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     put = _in_query(config.query, key) if config.query else _in_header(config, key)
     credentials = Credentials(*([] if config.query else [config.header or HEADER]))
 
-    async def api_key(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        if not origin.covers(exchange.request.url):
-            return await call_next(exchange)
-        try:
-            return await credentials.send(exchange, call_next, put)
-        except _TakenError:
-            what = f"the address has the parameter {config.query!r} already, which is the key's"
-            exchange.failure = Failure("invalid_request", what)
-            return exchange
-
-    return api_key
-
-
-class _TakenError(Exception):
-    """The parameter that is the key's has a value already."""
+    return credentials.step(origin, put)
 
 
 def _in_header(config: Config, key: str) -> Put:
@@ -85,7 +71,8 @@ def _in_query(name: str, key: str) -> Put:
         _, mark, query = url.partition("?")
         # A value out of a row must not stand where the server looks for the key.
         if query and name in map(_name, _SEPARATORS.split(query)):
-            raise _TakenError
+            what = f"the address has the parameter {name!r} already, which is the key's"
+            raise NotSentError(Failure("invalid_request", what))
         joint = "" if url.endswith(("?", "&")) else "&" if mark else "?"
         request.url = url + joint + pair
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from http_enrich_middleware import Handler, Middleware, RequestExchange, WorkerRuntime
+from http_enrich_middleware import Middleware, WorkerRuntime
 from http_enrich_transport import SecretText, TransportRequest
 
 from ._credentials import AuthConfig, Credentials, Identity, credentials_for, plain, sendable
@@ -47,12 +47,7 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         request.url = address_of(request.url).url
         signer.sign(request)
 
-    async def aws_sigv4(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        if not origin.covers(exchange.request.url):
-            return await call_next(exchange)
-        return await credentials.send(exchange, call_next, put)
-
-    return aws_sigv4
+    return credentials.step(origin, put)
 
 
 def _signer(config: Config, runtime: WorkerRuntime) -> Signer:

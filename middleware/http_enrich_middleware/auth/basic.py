@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from http_enrich_middleware import Handler, Middleware, RequestExchange, WorkerRuntime
+from http_enrich_middleware import Middleware, WorkerRuntime
 from http_enrich_transport import SecretText, TransportRequest
 
 from ._credentials import AuthConfig, Credentials, Identity, credentials_for, plain
@@ -58,9 +58,4 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     def put(request: TransportRequest) -> None:
         request.headers["Authorization"] = authorization
 
-    async def basic(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        if not origin.covers(exchange.request.url):
-            return await call_next(exchange)
-        return await credentials.send(exchange, call_next, put)
-
-    return basic
+    return credentials.step(origin, put)

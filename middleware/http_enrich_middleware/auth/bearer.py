@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from http_enrich_middleware import Handler, Middleware, RequestExchange, WorkerRuntime
+from http_enrich_middleware import Middleware, WorkerRuntime
 from http_enrich_transport import SecretText, TransportRequest
 
 from ._credentials import AuthConfig, Credentials, credentials_for, sendable
@@ -29,12 +29,7 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     def put(request: TransportRequest) -> None:
         request.headers["Authorization"] = authorization
 
-    async def bearer(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        if not origin.covers(exchange.request.url):
-            return await call_next(exchange)
-        return await credentials.send(exchange, call_next, put)
-
-    return bearer
+    return credentials.step(origin, put)
 
 
 def _checked(token: str) -> str:

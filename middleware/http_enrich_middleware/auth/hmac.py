@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from http_enrich_middleware import Failure, Handler, Middleware, RequestExchange, WorkerRuntime
+from http_enrich_middleware import Failure, Middleware, NotSentError, WorkerRuntime
 from http_enrich_transport import SecretText, TransportRequest
 
 from ._credentials import AuthConfig, Credentials, HeaderName, Identity, Put, credentials_for, plain, sendable
@@ -87,17 +87,7 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     own = [config.header, config.timestamp_header, config.nonce_header, config.key_id_header]
     credentials = Credentials(*filter(None, own))
 
-    async def hmac(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        if not origin.covers(exchange.request.url):
-            return await call_next(exchange)
-        try:
-            return await credentials.send(exchange, call_next, put)
-        except MissingHeaderError as error:
-            what = f"the header {error} is to be signed, and the request has none; set it in endpoint.headers"
-            exchange.failure = Failure("invalid_request", what)
-            return exchange
-
-    return hmac
+    return credentials.step(origin, put)
 
 
 def _signer(config: Config, runtime: WorkerRuntime) -> Put:
@@ -120,7 +110,12 @@ def _signer(config: Config, runtime: WorkerRuntime) -> Put:
             nonce = headers[nonce_header] = runtime.token()
         request.url = address.url
         facts = Facts(request.method, address, headers, request.body or b"", timestamp, nonce)
-        headers[header] = prefix + encode(digest(secret, message(facts), algorithm))
+        try:
+            signed = message(facts)
+        except MissingHeaderError as error:
+            what = f"the header {error} is to be signed, and the request has none; set it in endpoint.headers"
+            raise NotSentError(Failure("invalid_request", what)) from None
+        headers[header] = prefix + encode(digest(secret, signed, algorithm))
 
     return sign
 

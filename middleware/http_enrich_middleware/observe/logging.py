@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, RequestExchange, WorkerRuntime
+from http_enrich_middleware import Middleware, MiddlewareConfig, RequestExchange, Step, WorkerRuntime
 from http_enrich_transport import is_token
 
 from ._line import Facts, as_json, as_text
@@ -42,15 +42,12 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it counts lines per worker process."""
     log, clock = _Log(config, runtime), runtime.clock
 
-    async def logging_(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        started = clock()
-        exchange = await call_next(exchange)
+    def end(exchange: RequestExchange, started: float) -> None:
         level = log.level_of(exchange)
         if level is not None:
             log.write(level, exchange, clock() - started)
-        return exchange
 
-    return logging_
+    return Step(lambda _: clock(), end)
 
 
 class _Log:

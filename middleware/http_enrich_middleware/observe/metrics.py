@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, RequestExchange, WorkerRuntime
+from http_enrich_middleware import Middleware, MiddlewareConfig, RequestExchange, Step, WorkerRuntime
 
 
 class Config(MiddlewareConfig):
@@ -27,13 +27,14 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         runtime.observers.append(duration_observer())
     count, clock = runtime.metrics.count, runtime.clock
 
-    async def metrics(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        before, started = exchange.attempts, clock()
-        exchange = await call_next(exchange)
+    def begin(exchange: RequestExchange) -> tuple[int, float]:
+        return exchange.attempts, clock()
+
+    def end(exchange: RequestExchange, begun: tuple[int, float]) -> None:
+        before, started = begun
         attempts = exchange.attempts
         # A row's first attempt is no retry, whether this step has seen it or an earlier pass has.
         retries = attempts - (before or 1) if attempts > 1 else 0
         count(exchange.error_kind, exchange.status, attempts - before, retries, (clock() - started) * 1000)
-        return exchange
 
-    return metrics
+    return Step(begin, end)

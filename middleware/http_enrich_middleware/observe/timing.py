@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, RequestExchange, WorkerRuntime
+from http_enrich_middleware import Middleware, MiddlewareConfig, RequestExchange, Step, WorkerRuntime
 
 
 class Config(MiddlewareConfig):
@@ -25,11 +25,13 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it keeps no state."""
     clock, names = runtime.clock, _Names()
 
-    async def timing(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+    def begin(exchange: RequestExchange) -> tuple[float, dict[str, float]]:
         # Inside retry, there is what earlier attempts have spent.
         before = _spent(exchange) if exchange.attempts or exchange.spent else _NOTHING
-        started = clock()
-        exchange = await call_next(exchange)
+        return clock(), before
+
+    def end(exchange: RequestExchange, begun: tuple[float, dict[str, float]]) -> None:
+        started, before = begun
         metadata = exchange.metadata
         metadata["timing.total_ms"] = f"{(clock() - started) * 1000:.3f}"
         for what, seconds in _spent(exchange).items():
@@ -37,9 +39,8 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
                 seconds -= before.get(what, 0.0)
             if seconds > 0:
                 metadata[names[what]] = f"{seconds * 1000:.3f}"
-        return exchange
 
-    return timing
+    return Step(begin, end)
 
 
 _NOTHING: dict[str, float] = {}

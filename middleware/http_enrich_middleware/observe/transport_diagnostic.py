@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, RequestExchange, WorkerRuntime
+from http_enrich_middleware import Middleware, MiddlewareConfig, RequestExchange, Step, WorkerRuntime
 from http_enrich_transport import WarmupReport
 
 
@@ -22,13 +22,11 @@ class Config(MiddlewareConfig):
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; the facts are the worker's."""
 
-    async def transport_diagnostic(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        exchange = await call_next(exchange)
+    def tell(exchange: RequestExchange, _: None) -> None:
         # Only now: the warm-up runs beside the first rows, and may be over by the time they are answered.
         exchange.metadata.update(_facts(runtime.warmup()))
-        return exchange
 
-    return transport_diagnostic
+    return Step(after=tell)
 
 
 @lru_cache(maxsize=1)

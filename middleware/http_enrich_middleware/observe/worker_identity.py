@@ -7,7 +7,7 @@ import socket
 from datetime import UTC, datetime
 from typing import Literal
 
-from http_enrich_middleware import Handler, Middleware, MiddlewareConfig, RequestExchange, WorkerRuntime
+from http_enrich_middleware import Middleware, MiddlewareConfig, Step, WorkerRuntime
 
 
 class Config(MiddlewareConfig):
@@ -24,8 +24,4 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         "worker.started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
 
-    async def worker_identity(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        exchange.metadata.update(facts)
-        return await call_next(exchange)
-
-    return worker_identity
+    return Step(before=lambda exchange: exchange.metadata.update(facts))

@@ -12,10 +12,11 @@ from pydantic import AfterValidator, Field
 
 from http_enrich_middleware import (
     Failure,
-    Handler,
     Middleware,
     MiddlewareConfig,
+    NotSentError,
     RequestExchange,
+    Step,
     WorkerRuntime,
 )
 from http_enrich_transport import ENGINE_HEADERS, is_token
@@ -68,37 +69,34 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         digest.update(request.body or b"")
         return write(digest.digest())
 
-    async def idempotency_key(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+    def set_key(exchange: RequestExchange) -> None:
         # A retry comes by with the key of the first attempt, header and all.
-        if exchange.idempotency_key is None:
-            try:
-                key = _own(exchange, wanted)
-                if key is None:
-                    key = exchange.request.headers[header] = key_of(exchange)
-                exchange.idempotency_key = key
-            except _NoKeyError as error:
-                exchange.failure = Failure("invalid_request", str(error))
-                return exchange
-            except (TypeError, ValueError, OverflowError):
-                exchange.failure = Failure("invalid_request", "a column of source.id cannot be written down")
-                return exchange
-        return await call_next(exchange)
+        if exchange.idempotency_key is not None:
+            return
+        try:
+            key = _own(exchange, wanted)
+            if key is None:
+                key = exchange.request.headers[header] = key_of(exchange)
+        except (TypeError, ValueError, OverflowError):
+            raise _no_key("a column of source.id cannot be written down") from None
+        exchange.idempotency_key = key
 
-    return idempotency_key
+    return Step(before=set_key)
 
 
-class _NoKeyError(Exception):
-    """There is no key for this row; the text says why, without the row's values."""
+def _no_key(why: str) -> NotSentError:
+    """Return the error for a row that can have no key; *why* holds none of its values."""
+    return NotSentError(Failure("invalid_request", why))
 
 
 def _check(row_id: tuple[Any, ...]) -> None:
     if not row_id:
         msg = "the row has no id to make an idempotency key of; set source.id"
-        raise _NoKeyError(msg)
+        raise _no_key(msg)
     for value in row_id:
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
             msg = "a column of source.id is null or NaN, so the row cannot be told from others"
-            raise _NoKeyError(msg)
+            raise _no_key(msg)
 
 
 def _own(exchange: RequestExchange, wanted: str) -> str | None:
@@ -107,7 +105,7 @@ def _own(exchange: RequestExchange, wanted: str) -> str | None:
         if name.lower() == wanted:
             if not value.strip() or len(value) > MAX_LENGTH or not value.isprintable():
                 msg = f"the row's own key is blank, not printable or longer than {MAX_LENGTH} characters"
-                raise _NoKeyError(msg)
+                raise _no_key(msg)
             return value
     return None
 
