@@ -72,17 +72,21 @@ def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Handler:
         started = clock()
         try:
             response = await engine.send(request)
-            sent = response.sent
-        except Exception as error:  # noqa: BLE001 - engines do not raise; one that does must not look unsent
+            error = response.error
+            sent = Sent.RESPONDED if error is None else error.sent
+        except Exception as bug:  # noqa: BLE001 - engines do not raise; one that does must not look unsent
             kind = TransportErrorKind.ENGINE_ERROR
             sent = Sent.MAYBE_SENT
-            response = TransportResponse.failed(kind, sent, type(error).__name__)
+            response = TransportResponse.failed(kind, sent, type(bug).__name__)
         request.timeout = timeout  # a later attempt may have another deadline
         exchange.response = response
         if sent is not Sent.NOT_SENT and exchange.sent is not Sent.RESPONDED:
             exchange.sent = sent
         elapsed = clock() - started
-        _spend(exchange, response, elapsed)
+        if response.queued or response.connected:
+            exchange.served += _divided(exchange, response, elapsed)
+        else:
+            exchange.served += elapsed
         for observe in observers:
             observe(request, response, elapsed)
         return exchange
@@ -90,15 +94,12 @@ def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Handler:
     return send
 
 
-def _spend(exchange: RequestExchange, response: TransportResponse, elapsed: float) -> None:
-    """Divide the time of an attempt between the pool, the network and the peer."""
-    if response.queued:
-        exchange.queued += response.queued
-        elapsed -= response.queued
-    if response.connected:
-        exchange.connected += response.connected
-        elapsed -= response.connected
-    exchange.served += max(elapsed, 0.0)
+def _divided(exchange: RequestExchange, response: TransportResponse, elapsed: float) -> float:
+    """Take the pool's and the network's part of the time of an attempt, and return the peer's."""
+    queued, connected = response.queued or 0.0, response.connected or 0.0
+    exchange.queued += queued
+    exchange.connected += connected
+    return max(elapsed - queued - connected, 0.0)
 
 
 def _fits(exchange: RequestExchange, runtime: WorkerRuntime) -> bool:

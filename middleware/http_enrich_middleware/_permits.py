@@ -55,6 +55,10 @@ class Rate(msgspec.Struct, frozen=True):
 class PermitSource(Protocol):
     """Where permits come from; one for each middleware that asks for them, on one event loop."""
 
+    def take(self) -> bool:
+        """Take a permit if there is one at once, and nobody who waits for it."""
+        ...
+
     async def acquire(self, until: float) -> bool:
         """
         Wait for a permit and take it.
@@ -91,10 +95,14 @@ class LocalPermits:
         self._turn = asyncio.Lock()
         self._waiting = 0
 
+    def take(self) -> bool:
+        """Take a permit if there is one at once, and nobody who waits for it."""
+        # Where nothing is scarce, after a pause, who overtakes takes nothing away from the others.
+        return not (self._waiting and self._windows) and self._take()
+
     async def acquire(self, until: float) -> bool:
         """Wait for a permit and take it; False if there is none before *until*."""
-        # Where nothing is scarce, after a pause, who overtakes takes nothing away from the others.
-        if not (self._waiting and self._windows) and self._take():
+        if self.take():
             return True
         left = until - self._clock()
         if left <= 0 or self._ready_at >= until:

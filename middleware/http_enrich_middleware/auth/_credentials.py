@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, PlainValidator
 
@@ -93,6 +93,7 @@ class Credentials:
     def __init__(self, *names: str) -> None:
         self._names = names
         self._taken = frozenset(name.lower() for name in names)
+        self._harmless: set[str] = set()  # rows have few names of headers between them
 
     def step(self, origin: Origin, put: Put) -> Step:
         """Return the middleware that lets *put*, which may raise `NotSentError`, write into requests."""
@@ -102,7 +103,7 @@ class Credentials:
             request = exchange.request
             if not covers(request.url):
                 return None
-            own = _Own(request, request.url, self._set_aside(request.headers))
+            own = request, request.url, self._set_aside(request.headers)
             try:
                 put(request)
             except BaseException:
@@ -118,15 +119,17 @@ class Credentials:
 
     def _set_aside(self, headers: dict[str, str]) -> dict[str, str]:
         # Two headers of a name in two spellings would both go on the wire, and the peer would choose.
+        if headers.keys() <= self._harmless:
+            return _NONE
         taken = self._taken
-        for name in headers:
-            if name.lower() in taken:
-                return {name: headers.pop(name) for name in list(headers) if name.lower() in taken}
-        return _NONE
+        aside = {name: headers.pop(name) for name in list(headers) if name.lower() in taken}
+        if len(self._harmless) < _MAX_NAMES:
+            self._harmless.update(headers)
+        return aside
 
     def _restore(self, own: _Own) -> None:
         request, url, aside = own
-        request.url, headers = url, request.headers
+        headers, request.url = request.headers, url
         for name in self._names:
             headers.pop(name, None)
         if aside:
@@ -134,11 +137,7 @@ class Credentials:
 
 
 _NONE: dict[str, str] = {}
+_MAX_NAMES = 100
 
-
-class _Own(NamedTuple):
-    """What a row's request was before: its address, and the headers that the credentials have replaced."""
-
-    request: TransportRequest
-    url: str
-    headers: dict[str, str]
+_Own = tuple[TransportRequest, str, dict[str, str]]
+"""A request, and what of it was the row's own: its address, and the headers that have made way."""

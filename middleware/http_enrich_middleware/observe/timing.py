@@ -34,6 +34,11 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         started, before = begun
         metadata = exchange.metadata
         metadata["timing.total_ms"] = f"{(clock() - started) * 1000:.3f}"
+        if before is _NOTHING and not (exchange.queued or exchange.connected or exchange.spent):
+            # Most rows have waited for nothing but their answer.
+            if exchange.served > 0:
+                metadata["timing.server_ms"] = f"{exchange.served * 1000:.3f}"
+            return
         for what, seconds in _spent(exchange).items():
             if before:
                 seconds -= before.get(what, 0.0)

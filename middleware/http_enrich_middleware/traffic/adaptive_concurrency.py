@@ -154,7 +154,7 @@ class _Pilot:
         """Send the request of *exchange* once no pause is in force."""
         clock = self._clock
         asked = clock()
-        goes = await self._brake.acquire(until)
+        goes = self._brake.take() or await self._brake.acquire(until)
         if not goes:
             # A row that fails at once would make room for the next one to fail: a pause would cost the table.
             await self._sleep(max(0.0, until - clock()))

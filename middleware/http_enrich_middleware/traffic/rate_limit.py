@@ -69,33 +69,45 @@ class Config(MiddlewareConfig):
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it knows the times of this worker's last requests."""
-    acquire = _source(config, runtime).acquire
-    clock, brake, run = runtime.clock, runtime.brake, runtime.run
-    waits = config.on_exhausted == "wait"
-
-    async def resumed(until: float) -> bool:
-        """See to it that a row that had to wait does not go into a pause that has begun meanwhile."""
-        while not await brake.acquire(clock()):
-            # When the pause is over the permit is old, and all who have one would go at once.
-            if not (await brake.acquire(until) and await acquire(until)):
-                return False
-        return True
+    queue = _Queue(config, runtime)
+    take, run = queue.source.take, runtime.run
 
     async def rate_limit(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
-        if run.stopped is not None:
-            return await call_next(exchange)  # nothing is sent any more, so there is nothing to wait for
-        asked = clock()
-        until = (math.inf if exchange.deadline is None else exchange.deadline) if waits else asked
-        granted = await acquire(until)
-        if clock() - asked > _NOTICEABLE:
-            granted = granted and await resumed(until)
-            exchange.spend("limiter", clock() - asked)
-        if granted:
-            return await call_next(exchange)
-        exchange.failure = _LATE if waits else _EXHAUSTED
-        return exchange
+        # Once the run is stopped nothing is sent any more, so there is nothing to wait for.
+        if run.stopped is None and not take() and not await queue.granted(exchange):
+            return exchange
+        return await call_next(exchange)
 
     return rate_limit
+
+
+class _Queue:
+    """Where rows wait that find no permit at once."""
+
+    def __init__(self, config: Config, runtime: WorkerRuntime) -> None:
+        self.source = _source(config, runtime)
+        self._clock, self._brake = runtime.clock, runtime.brake
+        self._waits = config.on_exhausted == "wait"
+
+    async def granted(self, exchange: RequestExchange) -> bool:
+        """Wait for a permit; without one, *exchange* is left with the reason."""
+        asked = self._clock()
+        until = (math.inf if exchange.deadline is None else exchange.deadline) if self._waits else asked
+        granted = await self.source.acquire(until)
+        if self._clock() - asked > _NOTICEABLE:
+            granted = granted and await self._resumed(until)
+            exchange.spend("limiter", self._clock() - asked)
+        if not granted:
+            exchange.failure = _LATE if self._waits else _EXHAUSTED
+        return granted
+
+    async def _resumed(self, until: float) -> bool:
+        """See to it that a row that had to wait does not go into a pause that has begun meanwhile."""
+        while not self._brake.take():
+            # When the pause is over the permit is old, and all who have one would go at once.
+            if not (await self._brake.acquire(until) and await self.source.acquire(until)):
+                return False
+        return True
 
 
 _NOTICEABLE = 0.0001

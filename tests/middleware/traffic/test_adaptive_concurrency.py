@@ -325,6 +325,9 @@ def test_a_pause_goes_to_the_brake_that_the_runtime_has() -> None:
     told: list[object] = []
 
     class Brake:
+        def take(self) -> bool:
+            return False
+
         async def acquire(self, until: float) -> bool:
             told.append(until)
             return True

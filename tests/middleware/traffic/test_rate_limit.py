@@ -115,6 +115,9 @@ def test_a_cluster_wide_source_is_asked_with_the_rates_as_they_are() -> None:
     asked: list[Sequence[Rate]] = []
 
     class Source:
+        def take(self) -> bool:
+            return False
+
         async def acquire(self, until: float) -> bool:
             return len(asked) < 2
 
