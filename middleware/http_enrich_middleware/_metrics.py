@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -35,15 +36,12 @@ class Histogram(msgspec.Struct):
     zeros: int = 0
     longest: float = 0.0
 
-    def record(self, ms: float) -> None:
-        """Count a row that took *ms*."""
-        if ms <= 0:
-            self.zeros += 1
-            return
-        key, bins = _MAPPING.key(ms), self.bins
-        bins[key] = bins.get(key, 0) + 1
-        if ms > self.longest:
-            self.longest = ms
+    def record(self, times: Sequence[float]) -> None:
+        """Count rows that took *times*, in milliseconds."""
+        positive = [ms for ms in times if ms > 0]
+        self.zeros += len(times) - len(positive)
+        _add(self.bins, Counter(map(_MAPPING.key, positive)))
+        self.longest = max(self.longest, *positive, 0.0)
 
     def add(self, other: Histogram) -> None:
         """Take in what *other* holds."""
@@ -125,14 +123,19 @@ class Metrics:
             self._count_rows()
 
     def _count_rows(self) -> None:
-        since = self._since
-        for kind, status, attempts, retries, ms in self._rows:
-            ended = kind or "ok"
-            since.rows[ended] = since.rows.get(ended, 0) + 1
-            since.requests += attempts
-            since.retries += retries
-            since.latency(class_of(status)).record(ms)
-        self._rows.clear()
+        since, taken = self._since, self._rows
+        if not taken:
+            return
+        kinds, statuses, attempts, retries, times = zip(*taken, strict=True)
+        _add(since.rows, {kind or "ok": count for kind, count in Counter(kinds).items()})
+        since.requests += sum(attempts)
+        since.retries += sum(retries)
+        by_class: dict[str, list[float]] = {}
+        for status, ms in zip(statuses, times, strict=True):
+            by_class.setdefault(class_of(status), []).append(ms)
+        for name, each in by_class.items():
+            since.latency(name).record(each)
+        taken.clear()
 
     def drain(self, counters: Counter[str]) -> Snapshot:
         """Return what has come since the last time, with *counters*, and begin both anew."""

@@ -22,8 +22,7 @@ CI = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 
 def histogram(*values: float) -> Histogram:
     made = Histogram()
-    for value in values:
-        made.record(value)
+    made.record(values)
     return made
 
 

@@ -55,26 +55,28 @@ class Config(MiddlewareConfig):
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it keeps no state."""
-    header, wanted = config.header, config.header.lower()
+    header = config.header
     window = runtime.window if config.scope == "window" else ""
     # JSON keeps apart what would run together in a plain text: ("a", "bc") and ("ab", "c"), 1 and "1".
     encode = msgspec.json.Encoder(order="deterministic").encode
     start = hashlib.sha256(encode([runtime.pipeline, config.effect_version, window]))
+    own = _OwnKeys(header)
     write = _uuid if config.format == "uuid" else _hex
 
     def key_of(exchange: RequestExchange) -> str:
         _check(exchange.row_id)
         request, digest = exchange.request, start.copy()
         digest.update(encode((exchange.row_id, request.method, request.url)))
-        digest.update(request.body or b"")
-        return write(digest.digest())
+        if request.body:
+            digest.update(request.body)
+        return write(digest)
 
     def set_key(exchange: RequestExchange) -> None:
         # A retry comes by with the key of the first attempt, header and all.
         if exchange.idempotency_key is not None:
             return
         try:
-            key = _own(exchange, wanted)
+            key = own.find(exchange.request.headers)
             if key is None:
                 key = exchange.request.headers[header] = key_of(exchange)
         except (TypeError, ValueError, OverflowError):
@@ -99,23 +101,41 @@ def _check(row_id: tuple[Any, ...]) -> None:
             raise _no_key(msg)
 
 
-def _own(exchange: RequestExchange, wanted: str) -> str | None:
-    """Return the key that the row's request has already."""
-    for name, value in exchange.request.headers.items():
-        if name.lower() == wanted:
-            if not value.strip() or len(value) > MAX_LENGTH or not value.isprintable():
-                msg = f"the row's own key is blank, not printable or longer than {MAX_LENGTH} characters"
-                raise _no_key(msg)
-            return value
-    return None
+_MAX_NAMES = 100
 
 
-def _hex(digest: bytes) -> str:
-    return digest.hex()
+class _OwnKeys:
+    """Finds the key that a row's request has already, however its header is spelled."""
+
+    def __init__(self, header: str) -> None:
+        self._wanted = header.lower()
+        self._others: set[str] = set()  # rows have few names of headers between them
+
+    def find(self, headers: dict[str, str]) -> str | None:
+        """Return the key in *headers*, if any; raises `NotSentError` for one that no API would take."""
+        if headers.keys() <= self._others:
+            return None
+        for name, value in headers.items():
+            if name.lower() == self._wanted:
+                return _checked(value)
+        if len(self._others) < _MAX_NAMES:
+            self._others.update(headers)
+        return None
 
 
-def _uuid(digest: bytes) -> str:
-    number = int.from_bytes(digest[:16])
+def _checked(key: str) -> str:
+    if not key.strip() or len(key) > MAX_LENGTH or not key.isprintable():
+        msg = f"the row's own key is blank, not printable or longer than {MAX_LENGTH} characters"
+        raise _no_key(msg)
+    return key
+
+
+def _hex(digest: hashlib._Hash) -> str:
+    return digest.hexdigest()
+
+
+def _uuid(digest: hashlib._Hash) -> str:
+    number = int.from_bytes(digest.digest()[:16])
     number = number & ~(0xF << 76) | 8 << 76  # version
     number = number & ~(0x3 << 62) | 2 << 62  # variant
     return str(UUID(int=number))

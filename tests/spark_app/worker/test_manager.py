@@ -255,18 +255,18 @@ def test_the_plan_that_was_asked_for_longest_ago_is_closed(managers: list[Worker
     passwords = [str(number) for number in range(MAX_PLANS)]
     managers += [WorkerResourceManager.get(plan(each)) for each in passwords]
     assert WorkerResourceManager.get(plan(passwords[0])) is managers[0]
-    managers.append(WorkerResourceManager.get(plan("one more")))
+    managers.append(WorkerResourceManager.get(plan("one_more")))
 
     assert [each.alive for each in managers] == [True, False, *[True] * (MAX_PLANS - 1)]
 
 
 def test_a_plan_that_is_in_use_is_not_closed(managers: list[WorkerResourceManager]) -> None:
-    with WorkerResourceManager.lease(plan("in use")) as used:
+    with WorkerResourceManager.lease(plan("in_use")) as used:
         managers.append(used)
         managers += [WorkerResourceManager.get(plan(str(number))) for number in range(MAX_PLANS)]
 
         assert [each.alive for each in managers] == [True, False, *[True] * (MAX_PLANS - 1)]
-    managers.append(WorkerResourceManager.get(plan("one more")))
+    managers.append(WorkerResourceManager.get(plan("one_more")))
 
     assert not used.alive
 
