@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 
 from http_enrich_transport import Sent, TransportEngine, TransportErrorKind, TransportResponse
 
@@ -12,7 +11,7 @@ from ._exchange import DEADLINE_EXCEEDED, RUN_STOPPED, Failure, Handler, Middlew
 from ._registry import MiddlewareConfig, build
 from ._runtime import WorkerRuntime
 from ._step import Step
-from ._together import raised, together
+from ._together import together
 
 
 def build_chain(
@@ -27,38 +26,27 @@ def build_chain(
     """
     runtime = replace(runtime or WorkerRuntime(), send=engine.send)
     built = [(config.type, build(config, runtime)) for config in configs]
-    handler = _sending(engine, runtime)
-    for is_step, group in groupby(reversed(built), lambda each: isinstance(each[1], Step)):
-        if is_step:
-            handler = together(
-                [(name, step) for name, step in group if isinstance(step, Step)][::-1], handler
-            )
+    inner: Handler = _nowhere
+    name, middleware = "transport", _sending(engine, runtime)
+    steps: list[tuple[str, Step]] = []
+    for outer, each in reversed(built):
+        if isinstance(each, Step):
+            steps.insert(0, (outer, each))
         else:
-            for name, middleware in group:
-                handler = _guarded(name, middleware, handler)
-    return handler
+            inner, name, middleware = together(steps, name, middleware, inner), outer, each
+            steps = []
+    return together(steps, name, middleware, inner)
 
 
-def _guarded(name: str, middleware: Middleware, call_next: Handler) -> Handler:
-    async def step(exchange: RequestExchange) -> RequestExchange:
-        try:
-            done = await middleware(exchange, call_next)
-        except Exception as error:  # noqa: BLE001 - one row must not take the task with it
-            exchange.failure = raised(name, error)
-            return exchange
-        if done is exchange or isinstance(done, RequestExchange):
-            return done
-        what = f"returned a {type(done).__name__} instead of the exchange"
-        exchange.failure = Failure("middleware_error", f"the middleware {name} {what}")
-        return exchange
-
-    return step
+async def _nowhere(exchange: RequestExchange) -> RequestExchange:
+    return exchange  # behind the transport there is nothing
 
 
-def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Handler:
+def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Middleware:
+    """Return the innermost step, which has no next one."""
     run, clock, observers = runtime.run, runtime.clock, runtime.observers
 
-    async def send(exchange: RequestExchange) -> RequestExchange:
+    async def send(exchange: RequestExchange, _: Handler) -> RequestExchange:
         # What an earlier attempt left behind says nothing about this one.
         exchange.failure = exchange.verdict = None
         if run.stopped is not None:

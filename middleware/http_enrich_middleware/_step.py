@@ -1,4 +1,4 @@
-"""Middleware that neither waits nor repeats, in a form that costs less."""
+"""Middleware that does not repeat, and seldom waits, in a form that costs less."""
 
 from __future__ import annotations
 
@@ -42,11 +42,15 @@ class Step:
 
     before: Before = _nothing
     after: After = _leave
+    waits: bool = False
+    """Whether `before` may return something to be waited for; None says that there is nothing."""
 
     async def __call__(self, exchange: RequestExchange, call_next: Handler) -> RequestExchange:
         """Do what the chain does for several at a time."""
         try:
             kept = self.before(exchange)
+            if self.waits and kept is not None:
+                kept = await kept
         except NotSentError as error:
             exchange.failure = error.failure
             return exchange

@@ -1,37 +1,46 @@
-"""Makes one handler of several steps that stand beside each other."""
+"""Makes one handler of several steps that stand beside each other, and of what they stand around."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ._exchange import Failure, Handler, RequestExchange
+from ._exchange import Failure, Handler, Middleware, RequestExchange
 from ._step import NotSentError, Step
 
 Named = tuple[str, Step]
 
 
-def together(steps: Sequence[Named], call_next: Handler) -> Handler:
-    """Return a handler that does what a chain of *steps*, outermost first, would do around *call_next*."""
-    befores = [step.before for _, step in steps if step.looks_before]
+def together(steps: Sequence[Named], name: str, middleware: Middleware, call_next: Handler) -> Handler:
+    """
+    Return a handler that does what a chain of *steps*, outermost first, would do around one *middleware*.
+
+    It raises nothing but cancellation: whatever of them raises costs its row.
+    """
+    entering = [(step.before, step.waits) for _, step in steps if step.looks_before]
     leaving = _leaving(steps)
 
     async def handle(exchange: RequestExchange) -> RequestExchange:
         kept: list[Any] = [None]
         try:
-            for before in befores:
-                kept.append(before(exchange))
+            for before, waits in entering:
+                got = before(exchange)
+                if waits and got is not None:
+                    got = await got
+                kept.append(got)
+            done = await middleware(exchange, call_next)
+            if done is not exchange:
+                exchange = _checked(done)
         except Exception as error:  # noqa: BLE001 - one row must not take the task with it
-            entered = _stopped(exchange, error, steps, len(kept) - 1)
+            exchange.failure, entered = _explained(error, steps, name, len(kept) - 1)
             _leave(exchange, leaving, kept, entered)
             return exchange
-        exchange = await call_next(exchange)
         # The same as _leave, but for the call.
-        for name, after, slot, _ in leaving:
+        for step, after, slot, _ in leaving:
             try:
                 after(exchange, kept[slot])
             except Exception as error:  # noqa: BLE001 - see above
-                exchange.failure = raised(name, error)
+                exchange.failure = _raised(step, error)
         return exchange
 
     return handle
@@ -51,12 +60,11 @@ def _leaving(steps: Sequence[Named]) -> list[_Leaving]:
     return found[::-1]
 
 
-def _stopped(exchange: RequestExchange, error: Exception, steps: Sequence[Named], done: int) -> int:
-    """Say in *exchange* why the `before` number *done* has stopped it; return that step's place."""
-    places = [place for place, (_, step) in enumerate(steps) if step.looks_before]
-    place = places[done]
-    exchange.failure = error.failure if isinstance(error, NotSentError) else raised(steps[place][0], error)
-    return place
+def _explained(error: Exception, steps: Sequence[Named], inner: str, done: int) -> tuple[Failure, int]:
+    """Return what *error* means after *done* calls of a `before`, and the place of the step it is from."""
+    named = [(place, name) for place, (name, step) in enumerate(steps) if step.looks_before]
+    place, name = [*named, (len(steps), inner)][done]
+    return error.failure if isinstance(error, NotSentError) else _raised(name, error), place
 
 
 def _leave(exchange: RequestExchange, leaving: list[_Leaving], kept: list[Any], entered: int) -> None:
@@ -66,13 +74,26 @@ def _leave(exchange: RequestExchange, leaving: list[_Leaving], kept: list[Any], 
             try:
                 after(exchange, kept[slot])
             except Exception as error:  # noqa: BLE001 - one row must not take the task with it
-                exchange.failure = raised(name, error)
+                exchange.failure = _raised(name, error)
 
 
-def raised(name: str, error: Exception) -> Failure:
+class _NoExchangeError(Exception):
+    """A middleware has returned something else; carries the name of its type."""
+
+
+def _checked(done: object) -> RequestExchange:
+    if isinstance(done, RequestExchange):
+        return done
+    raise _NoExchangeError(type(done).__name__)
+
+
+def _raised(name: str, error: Exception) -> Failure:
     """Return the failure of a row on which the middleware called *name* has raised *error*."""
-    # The text of the exception may quote headers or a body; its type and place do not.
-    what = f"raised {type(error).__name__} in {_origin(error)}"
+    if isinstance(error, _NoExchangeError):
+        what = f"returned a {error} instead of the exchange"
+    else:
+        # The text of the exception may quote headers or a body; its type and place do not.
+        what = f"raised {type(error).__name__} in {_origin(error)}"
     return Failure("middleware_error", f"the middleware {name} {what}")
 
 

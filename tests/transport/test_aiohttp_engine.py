@@ -138,8 +138,8 @@ async def test_an_answer_that_nobody_asked_for_is_no_rows_answer() -> None:
 
 async def dirty(engine: AiohttpEngine) -> None:
     """Wait until something has arrived on the idle connection."""
-    assert engine._session is not None
-    pool: Any = engine._session.connector
+    assert engine._wire is not None
+    pool: Any = engine._wire.connector
     while not any(proto.should_close for idle in pool._conns.values() for proto, _ in idle):  # noqa: ASYNC110 - aiohttp tells nobody
         await asyncio.sleep(0)
 

@@ -117,7 +117,8 @@ class Deadlines:
 
     def start(self, seconds: float) -> Attempt:
         """Begin an attempt of the current task that may take *seconds*."""
-        attempt = Attempt(seconds, self.loop.time(), asyncio.current_task())
+        loop = self.loop
+        attempt = Attempt(seconds, loop.time(), asyncio.current_task(loop))
         self._attempts.add(attempt)
         if self._timer is None:
             self._timer = self.loop.call_later(TICK_SECONDS, self._sweep)

@@ -34,6 +34,7 @@ Out of a row's value they would let one request pass for two.
 """
 
 _MAX_PORT = 65535
+_SECONDS = (int, float, type(None))
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 3986 §2; what is not in it, a library would encode, each in its own way.
@@ -58,7 +59,7 @@ def refuse(request: TransportRequest) -> TransportResponse | None:
 
 def _complaint(request: TransportRequest) -> str | None:
     # No value is quoted: it may be a secret, or a row's.
-    if not isinstance(request.timeout, int | float | None):
+    if not isinstance(request.timeout, _SECONDS):
         return "the timeout is no number"
     address = _matches(_URL, request.url)
     if address is None or int(address[1] or 0) > _MAX_PORT:
@@ -66,22 +67,15 @@ def _complaint(request: TransportRequest) -> str | None:
     # Two plain searches tell most addresses that have neither, and so need no closer look.
     if ("/." in request.url or "%2" in request.url) and _DOTS.search(request.url.partition("?")[0]):
         return "the path has a segment '.' or '..', which would lead to another one"
-    if not is_token(request.method):
+    if request.method != "GET" and not is_token(request.method):
         return "the method is no HTTP token"
     for name, value in request.headers.items():
-        complaint = _header_complaint(name, value)
+        complaint = _name_complaint(name)
         if complaint is not None:
             return complaint
-    return None
-
-
-def _header_complaint(name: str, value: str) -> str | None:
-    complaint = _name_complaint(name)
-    if complaint is not None:
-        return complaint
-    # Most values are printable, which is quicker to see than that nothing in them is a control character.
-    if not isinstance(value, str) or not (value.isprintable() or _CONTROL.search(value) is None):
-        return f"the value of the header {name!r} has control characters, or is no text"
+        # Most values are printable, which is quicker to see than that nothing in them is a control character.
+        if not isinstance(value, str) or not (value.isprintable() or _CONTROL.search(value) is None):
+            return f"the value of the header {name!r} has control characters, or is no text"
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,13 +11,14 @@ from pydantic import Field, model_validator
 from http_enrich_middleware import (
     DEADLINE_EXCEEDED,
     Failure,
-    Handler,
     LocalPermits,
     Middleware,
     MiddlewareConfig,
+    NotSentError,
     PermitSource,
     Rate,
     RequestExchange,
+    Step,
     WorkerRuntime,
 )
 from http_enrich_middleware._permits import MAX_LIMIT
@@ -72,13 +74,11 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     queue = _Queue(config, runtime)
     take, run = queue.source.take, runtime.run
 
-    async def rate_limit(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+    def limit(exchange: RequestExchange) -> Awaitable[None] | None:
         # Once the run is stopped nothing is sent any more, so there is nothing to wait for.
-        if run.stopped is None and not take() and not await queue.granted(exchange):
-            return exchange
-        return await call_next(exchange)
+        return None if take() or run.stopped is not None else queue.wait(exchange)
 
-    return rate_limit
+    return Step(before=limit, waits=True)
 
 
 class _Queue:
@@ -89,8 +89,8 @@ class _Queue:
         self._clock, self._brake = runtime.clock, runtime.brake
         self._waits = config.on_exhausted == "wait"
 
-    async def granted(self, exchange: RequestExchange) -> bool:
-        """Wait for a permit; without one, *exchange* is left with the reason."""
+    async def wait(self, exchange: RequestExchange) -> None:
+        """Wait for a permit; raises `NotSentError`."""
         asked = self._clock()
         until = (math.inf if exchange.deadline is None else exchange.deadline) if self._waits else asked
         granted = await self.source.acquire(until)
@@ -98,8 +98,7 @@ class _Queue:
             granted = granted and await self._resumed(until)
             exchange.spend("limiter", self._clock() - asked)
         if not granted:
-            exchange.failure = _LATE if self._waits else _EXHAUSTED
-        return granted
+            raise NotSentError(_LATE if self._waits else _EXHAUSTED)
 
     async def _resumed(self, until: float) -> bool:
         """See to it that a row that had to wait does not go into a pause that has begun meanwhile."""

@@ -60,7 +60,7 @@ def test_a_deadline_fires_within_a_tenth_of_a_second(
     loop: Any = SlowLoop()
     task: Any = Task()
     monkeypatch.setattr(asyncio, "get_running_loop", lambda: loop)
-    monkeypatch.setattr(asyncio, "current_task", lambda: task)
+    monkeypatch.setattr(asyncio, "current_task", lambda _: task)
     deadlines = Deadlines()
     deadlines.start(1000)  # the sweeper's tick has begun before
     loop.run_until(lambda: loop.now >= earlier)

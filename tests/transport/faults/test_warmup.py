@@ -22,7 +22,7 @@ WARM: dict[str, Any] = {"warmup_timeout": 5, "tcp_connection": FOUR}
 async def under_way(engine: TransportEngine) -> None:
     """Wait until the whole pool is being warmed up."""
     private: Any = engine
-    while len(private._session.connector._acquired) < FOUR["limit"]:  # noqa: ASYNC110 - aiohttp tells nobody
+    while len(private._wire.connector._acquired) < FOUR["limit"]:  # noqa: ASYNC110 - aiohttp tells nobody
         await asyncio.sleep(0)
 
 
