@@ -13,6 +13,9 @@ from ._runtime import WorkerRuntime
 from ._step import Step
 from ._together import together
 
+# To look up a member of an enumeration costs ten times as much, and this is done for each attempt.
+_NOT_SENT, _RESPONDED = Sent.NOT_SENT, Sent.RESPONDED
+
 
 def build_chain(
     configs: Sequence[MiddlewareConfig], engine: TransportEngine, runtime: WorkerRuntime | None = None
@@ -61,14 +64,14 @@ def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Middleware:
         try:
             response = await engine.send(request)
             error = response.error
-            sent = Sent.RESPONDED if error is None else error.sent
+            sent = _RESPONDED if error is None else error.sent
         except Exception as bug:  # noqa: BLE001 - engines do not raise; one that does must not look unsent
             kind = TransportErrorKind.ENGINE_ERROR
             sent = Sent.MAYBE_SENT
             response = TransportResponse.failed(kind, sent, type(bug).__name__)
         request.timeout = timeout  # a later attempt may have another deadline
         exchange.response = response
-        if sent is not Sent.NOT_SENT and exchange.sent is not Sent.RESPONDED:
+        if sent is not _NOT_SENT and exchange.sent is not _RESPONDED:
             exchange.sent = sent
         elapsed = clock() - started
         if response.queued or response.connected:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -130,11 +130,11 @@ class Metrics:
         _add(since.rows, {kind or "ok": count for kind, count in Counter(kinds).items()})
         since.requests += sum(attempts)
         since.retries += sum(retries)
-        by_class: dict[str, list[float]] = {}
+        by_status: defaultdict[int | None, list[float]] = defaultdict(list)
         for status, ms in zip(statuses, times, strict=True):
-            by_class.setdefault(class_of(status), []).append(ms)
-        for name, each in by_class.items():
-            since.latency(name).record(each)
+            by_status[status].append(ms)
+        for status, each in by_status.items():
+            since.latency(class_of(status)).record(each)
         taken.clear()
 
     def drain(self, counters: Counter[str]) -> Snapshot:

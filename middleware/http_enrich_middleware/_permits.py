@@ -95,10 +95,21 @@ class LocalPermits:
         self._turn = asyncio.Lock()
         self._waiting = 0
 
-    def take(self) -> bool:
-        """Take a permit if there is one at once, and nobody who waits for it."""
+    def take(self, *, first: bool = False) -> bool:
+        """Take a permit if there is one at once, and nobody waits for it but the *first* in the queue."""
         # Where nothing is scarce, after a pause, who overtakes takes nothing away from the others.
-        return not (self._waiting and self._windows) and self._take()
+        if self._waiting and self._windows and not first:
+            return False
+        now = self._clock()
+        if now < self._ready_at:
+            return False
+        ready = -math.inf
+        for window in self._windows:
+            due = window.take(now)
+            if due > ready:
+                ready = due
+        self._ready_at = ready
+        return True
 
     async def acquire(self, until: float) -> bool:
         """Wait for a permit and take it; False if there is none before *until*."""
@@ -123,23 +134,11 @@ class LocalPermits:
 
     async def _wait(self, until: float) -> bool:
         async with self._turn:
-            while not self._take():
+            while not self.take(first=True):
                 if self._ready_at >= until:
                     return False
                 await self._sleep(max(0.0, self._ready_at - self._clock()))
             return True
-
-    def _take(self) -> bool:
-        now = self._clock()
-        if now < self._ready_at:
-            return False
-        ready = -math.inf
-        for window in self._windows:
-            due = window.take(now)
-            if due > ready:
-                ready = due
-        self._ready_at = ready
-        return True
 
 
 class _Window:
@@ -161,5 +160,8 @@ class _Window:
         self._next += 1
         if self._next == len(self._taken):
             self._next = 0
-        self._full_at = max(self._full_at, now) + self._interval
-        return max(self._taken[self._next] + self._per, self._full_at - self._ahead)
+        # Without max(), a call of which costs as much as the rest of its line.
+        full_at = self._full_at
+        self._full_at = full_at = (now if full_at < now else full_at) + self._interval
+        by_window, by_pace = self._taken[self._next] + self._per, full_at - self._ahead
+        return by_pace if by_pace > by_window else by_window

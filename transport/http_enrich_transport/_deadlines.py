@@ -23,6 +23,8 @@ class Phase(IntEnum):
     READING = 4
 
 
+_WAITING = Phase.WAITING  # each attempt begins with it, and looking up a member takes its time
+
 _TIMEOUT_KINDS = {
     Phase.RESOLVING: TransportErrorKind.DNS_TIMEOUT,
     Phase.CONNECTING: TransportErrorKind.CONNECT_TIMEOUT,
@@ -58,7 +60,7 @@ class Attempt:
         self._cancelling = task.cancelling() if task else 0
         self.started = now
         self.ends_at = self.due = now + seconds
-        self.phase = Phase.WAITING
+        self.phase = _WAITING
         self.status: int | None = None
         self.host = ""
         self.expired = self.closed = False

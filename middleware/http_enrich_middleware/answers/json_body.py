@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -21,6 +20,7 @@ from http_enrich_transport import TransportResponse
 
 from ._json import find_fault
 
+_IGNORE = Verdict.IGNORE
 _MAX_TYPES = 100
 _MAX_TYPE = 100  # characters; the header is the peer's
 
@@ -39,11 +39,10 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     types = _ContentTypes()
 
     def check(exchange: RequestExchange, _: None) -> None:
-        response = _to_be_read(exchange)
-        if response is None:
+        if exchange.error_kind is not None or (response := _to_be_read(exchange)) is None:
             return
-        lie = types.find_lie(response.headers)
-        if lie is not None:
+        media_type = response.headers.get("Content-Type")
+        if media_type not in types.true and (lie := types.find_lie(media_type)) is not None:
             exchange.metadata["json.content_type"] = lie
         fault = find_fault(response.body)
         if fault is not None:
@@ -56,13 +55,14 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
 
 
 def _to_be_read(exchange: RequestExchange) -> TransportResponse | None:
-    """Return the answer if somebody is going to read its body."""
-    if exchange.error_kind is not None or exchange.verdict is Verdict.IGNORE:
+    """Return the answer, a success, if somebody is going to read its body."""
+    response = exchange.response
+    if response is None or exchange.verdict is _IGNORE:
         return None
     # None of these has a body by definition (RFC 9110 §9.3.2, §15.3), which is no fault of theirs.
-    if exchange.status in (204, 205) or exchange.request.method == "HEAD":
+    if response.status in (204, 205) or exchange.request.method == "HEAD":
         return None
-    return exchange.response
+    return response
 
 
 def _beginning(body: bytes, redactor: Redactor, length: int) -> str:
@@ -79,16 +79,16 @@ class _ContentTypes:
     """Knows by its `Content-Type` an answer that does not say that it is JSON."""
 
     def __init__(self) -> None:
-        self._true: set[str] = set()
+        self.true: set[str | None] = {None}
+        """Values that are no lies, none at all among them."""
 
-    def find_lie(self, headers: Mapping[str, str]) -> str | None:
-        """Return the media type that *headers* name, if there is one and it is not JSON."""
-        value = headers.get("Content-Type")
-        if value is None or value in self._true:
+    def find_lie(self, value: str | None) -> str | None:
+        """Return the media type that *value* names, if there is one and it is not JSON."""
+        if value is None:
             return None
         media_type = value.partition(";")[0].strip().lower()
         if not media_type.endswith(("/json", "+json")):
             return media_type[:_MAX_TYPE]
-        if len(self._true) < _MAX_TYPES:
-            self._true.add(value)
+        if len(self.true) < _MAX_TYPES:
+            self.true.add(value)
         return None

@@ -97,37 +97,34 @@ class Credentials:
 
     def step(self, origin: Origin, put: Put) -> Step:
         """Return the middleware that lets *put*, which may raise `NotSentError`, write into requests."""
-        covers = origin.covers
+        covers, harmless, leave = origin.covers, self._harmless, self._leave
 
         def enter(exchange: RequestExchange) -> _Own | None:
             request = exchange.request
-            if not covers(request.url):
+            url, headers = request.url, request.headers
+            if not covers(url):
                 return None
-            own = request, request.url, self._set_aside(request.headers)
+            own = request, url, _NONE if headers.keys() <= harmless else self._set_aside(headers)
             try:
                 put(request)
             except BaseException:
-                self._restore(own)
+                leave(exchange, own)
                 raise
             return own
-
-        def leave(_: RequestExchange, own: _Own | None) -> None:
-            if own is not None:
-                self._restore(own)
 
         return Step(enter, leave)
 
     def _set_aside(self, headers: dict[str, str]) -> dict[str, str]:
         # Two headers of a name in two spellings would both go on the wire, and the peer would choose.
-        if headers.keys() <= self._harmless:
-            return _NONE
         taken = self._taken
         aside = {name: headers.pop(name) for name in list(headers) if name.lower() in taken}
         if len(self._harmless) < _MAX_NAMES:
             self._harmless.update(headers)
         return aside
 
-    def _restore(self, own: _Own) -> None:
+    def _leave(self, _: RequestExchange, own: _Own | None) -> None:
+        if own is None:
+            return
         request, url, aside = own
         headers, request.url = request.headers, url
         for name in self._names:

@@ -32,9 +32,10 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
 
     def end(exchange: RequestExchange, begun: tuple[int, float]) -> None:
         before, started = begun
-        attempts = exchange.attempts
+        attempts, response = exchange.attempts, exchange.response
+        status = None if response is None else response.status
         # A row's first attempt is no retry, whether this step has seen it or an earlier pass has.
         retries = attempts - (before or 1) if attempts > 1 else 0
-        count(exchange.error_kind, exchange.status, attempts - before, retries, (clock() - started) * 1000)
+        count(exchange.error_kind, status, attempts - before, retries, (clock() - started) * 1000)
 
     return Step(begin, end)

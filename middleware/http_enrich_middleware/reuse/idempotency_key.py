@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from operator import methodcaller
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from http_enrich_middleware import (
     Step,
     WorkerRuntime,
 )
-from http_enrich_transport import ENGINE_HEADERS, is_token
+from http_enrich_transport import ENGINE_HEADERS, TransportRequest, is_token
 
 MAX_LENGTH = 255
 """Characters of a key that the pipeline brings along; what Stripe takes, for one."""
@@ -61,12 +62,12 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     encode = msgspec.json.Encoder(order="deterministic").encode
     start = hashlib.sha256(encode([runtime.pipeline, config.effect_version, window]))
     own = _OwnKeys(header)
-    write = _uuid if config.format == "uuid" else _hex
+    write = _uuid if config.format == "uuid" else methodcaller("hexdigest")
 
-    def key_of(exchange: RequestExchange) -> str:
-        _check(exchange.row_id)
-        request, digest = exchange.request, start.copy()
-        digest.update(encode((exchange.row_id, request.method, request.url)))
+    def key_of(request: TransportRequest, row_id: tuple[Any, ...]) -> str:
+        _check(row_id)
+        digest = start.copy()
+        digest.update(encode((row_id, request.method, request.url)))
         if request.body:
             digest.update(request.body)
         return write(digest)
@@ -75,10 +76,12 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         # A retry comes by with the key of the first attempt, header and all.
         if exchange.idempotency_key is not None:
             return
+        request = exchange.request
+        headers = request.headers
         try:
-            key = own.find(exchange.request.headers)
+            key = None if headers.keys() <= own.others else own.find(headers)
             if key is None:
-                key = exchange.request.headers[header] = key_of(exchange)
+                key = headers[header] = key_of(request, exchange.row_id)
         except (TypeError, ValueError, OverflowError):
             raise _no_key("a column of source.id cannot be written down") from None
         exchange.idempotency_key = key
@@ -109,17 +112,16 @@ class _OwnKeys:
 
     def __init__(self, header: str) -> None:
         self._wanted = header.lower()
-        self._others: set[str] = set()  # rows have few names of headers between them
+        self.others: set[str] = set()
+        """Names of other headers, of which rows have few between them."""
 
     def find(self, headers: dict[str, str]) -> str | None:
         """Return the key in *headers*, if any; raises `NotSentError` for one that no API would take."""
-        if headers.keys() <= self._others:
-            return None
         for name, value in headers.items():
             if name.lower() == self._wanted:
                 return _checked(value)
-        if len(self._others) < _MAX_NAMES:
-            self._others.update(headers)
+        if len(self.others) < _MAX_NAMES:
+            self.others.update(headers)
         return None
 
 
@@ -128,10 +130,6 @@ def _checked(key: str) -> str:
         msg = f"the row's own key is blank, not printable or longer than {MAX_LENGTH} characters"
         raise _no_key(msg)
     return key
-
-
-def _hex(digest: hashlib._Hash) -> str:
-    return digest.hexdigest()
 
 
 def _uuid(digest: hashlib._Hash) -> str:

@@ -111,9 +111,12 @@ class Connector(aiohttp.TCPConnector):
         return socket.socket(family, kind, protocol)
 
 
+_WRITING = Phase.WRITING
+
+
 def _writes(attempt: Attempt) -> None:
     """Note that *attempt* has a connection: aiohttp goes on to write without another wait."""
-    attempt.phase = Phase.WRITING
+    attempt.phase = _WRITING
     attempt.due = attempt.ends_at
 
 

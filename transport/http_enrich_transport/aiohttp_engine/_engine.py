@@ -20,6 +20,8 @@ from ._errors import as_response
 from ._warmup import fill_pool
 from ._wire import Wire
 
+_READING = Phase.READING
+
 
 @TransportEngineFactory.register(TransportEngineType.AIOHTTP)
 class AiohttpEngine(NetworkEngine):
@@ -49,7 +51,7 @@ class AiohttpEngine(NetworkEngine):
         response = await self._wire.ask(request.method, url, request.headers, request.body)
         try:
             attempt.status = status = response.status
-            attempt.phase = Phase.READING
+            attempt.phase = _READING
             limit = self._config.max_response_bytes
             headers, body = response.headers, await _read(response, limit)
             body = decoded(headers, body, limit)
