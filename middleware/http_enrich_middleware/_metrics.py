@@ -14,10 +14,10 @@ from ddsketch.store import DenseStore
 ACCURACY = 0.01
 """Relative error of a quantile, at most."""
 
-_AT_ONCE = 500
+AT_ONCE = 500
 """Rows that are counted together."""
 
-_Row = tuple[str | None, int | None, int, int, float]
+Row = tuple[str | None, int | None, int, int, float]
 """Kind of error, status, attempts, retries, milliseconds."""
 
 _MAPPING = LogarithmicMapping(ACCURACY)
@@ -112,18 +112,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self._since = Snapshot()
-        self._rows: list[_Row] = []
-
-    def count(self, kind: str | None, status: int | None, attempts: int, retries: int, ms: float) -> None:
-        """Count a row that ended with the error *kind*, if any, after so many *attempts* and *ms*."""
-        rows = self._rows
         # Many in a row take a fraction of what each of them would take between two requests.
-        rows.append((kind, status, attempts, retries, ms))
-        if len(rows) >= _AT_ONCE:
-            self._count_rows()
+        self.rows: list[Row] = []
+        """Rows that are not counted yet; whoever adds the `AT_ONCE`th of them, calls `count`."""
 
-    def _count_rows(self) -> None:
-        since, taken = self._since, self._rows
+    def count(self) -> None:
+        """Count `rows`."""
+        since, taken = self._since, self.rows
         if not taken:
             return
         kinds, statuses, attempts, retries, times = zip(*taken, strict=True)
@@ -139,7 +134,7 @@ class Metrics:
 
     def drain(self, counters: Counter[str]) -> Snapshot:
         """Return what has come since the last time, with *counters*, and begin both anew."""
-        self._count_rows()
+        self.count()
         taken, self._since = self._since, Snapshot()
         taken.counters = dict(counters)
         counters.clear()

@@ -29,7 +29,7 @@ def histogram(*values: float) -> Histogram:
 def counted(*rows: tuple[str | None, int | None, int, int, float]) -> Metrics:
     metrics = Metrics()
     for each in rows:
-        metrics.count(*each)
+        metrics.rows.append(each)
     return metrics
 
 
@@ -97,7 +97,7 @@ def test_statuses_have_classes(status: int | None, name: str) -> None:
 def test_what_was_drained_is_not_drained_again() -> None:
     metrics, counters = counted((None, 200, 1, 0, 4)), Counter(saved=1)
     taken = metrics.drain(counters)
-    metrics.count("dns", None, 1, 0, 1)
+    metrics.rows.append(("dns", None, 1, 0, 1))
 
     assert metrics.drain(counters).rows == {"dns": 1}
     assert metrics.drain(counters) == Snapshot()

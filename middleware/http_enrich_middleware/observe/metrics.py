@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from http_enrich_middleware import Middleware, MiddlewareConfig, RequestExchange, Step, WorkerRuntime
+from http_enrich_middleware._metrics import AT_ONCE
 
 
 class Config(MiddlewareConfig):
@@ -25,7 +26,8 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         from ._opentelemetry import duration_observer
 
         runtime.observers.append(duration_observer())
-    count, clock = runtime.metrics.count, runtime.clock
+    metrics, clock = runtime.metrics, runtime.clock
+    rows = metrics.rows
 
     def begin(exchange: RequestExchange) -> tuple[int, float]:
         return exchange.attempts, clock()
@@ -36,6 +38,9 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         status = None if response is None else response.status
         # A row's first attempt is no retry, whether this step has seen it or an earlier pass has.
         retries = attempts - (before or 1) if attempts > 1 else 0
-        count(exchange.error_kind, status, attempts - before, retries, (clock() - started) * 1000)
+        ms = (clock() - started) * 1000
+        rows.append((exchange.error_kind, status, attempts - before, retries, ms))
+        if len(rows) >= AT_ONCE:
+            metrics.count()
 
     return Step(begin, end)
