@@ -12,11 +12,14 @@ from http_enrich_middleware import (
     Failure,
     Handler,
     MiddlewareConfig,
+    NotSentError,
     RequestExchange,
+    Step,
     Verdict,
     WorkerRuntime,
     build_chain,
 )
+from http_enrich_middleware._together import together
 from http_enrich_middleware.answers import json_body
 from http_enrich_middleware.observe import timing
 from http_enrich_middleware.traffic import retry
@@ -316,3 +319,72 @@ async def test_nothing_is_sent_after_the_deadline(deadline: float) -> None:
     await build_chain([], engine, FakeTime().runtime)(exchange)
 
     assert (engine.calls, exchange.attempts, exchange.error_kind) == (0, 0, "deadline_exceeded")
+
+
+class Marks:
+    """Says in the metadata that it was passed, and what it was handed on the way back."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def step(self) -> Step:
+        def after(exchange: RequestExchange, kept: str) -> None:
+            exchange.metadata[self.name] = f"{kept} {exchange.error_kind}"
+
+        return Step(lambda _: self.name, after)
+
+
+async def refuse(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+    raise LookupError
+
+
+async def test_steps_outside_see_what_a_middleware_has_raised_each_with_its_own() -> None:
+    steps = [("a", Marks("a").step()), ("b", Marks("b").step())]
+
+    exchange = await together(steps, "inner", refuse, unreachable)(row())
+
+    assert exchange.metadata == {"a": "a middleware_error", "b": "b middleware_error"}
+    assert exchange.error_message == "the middleware inner raised LookupError in tests.middleware.test_chain"
+
+
+async def unreachable(exchange: RequestExchange) -> RequestExchange:
+    raise AssertionError
+
+
+def parking(failure: Failure | None) -> Step:
+    async def wait(exchange: RequestExchange) -> None:
+        exchange.metadata["waited"] = "yes"
+        if failure is not None:
+            raise NotSentError(failure)
+
+    return Step(before=lambda exchange: wait(exchange) if exchange.row_id else None, waits=True)
+
+
+async def answered(exchange: RequestExchange) -> RequestExchange:
+    exchange.response = answer(200)
+    return exchange
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(
+    ("row_id", "failure", "ended"),
+    [
+        ((), None, (200, None, {})),
+        ((1,), None, (200, None, {"waited": "yes"})),
+        ((1,), Failure("late", "too late"), (None, "late", {"waited": "yes"})),
+    ],
+)
+async def test_a_step_may_wait_before_its_row_goes_on(
+    alone: bool, row_id: tuple[int, ...], failure: Failure | None, ended: tuple[object, ...]
+) -> None:
+    async def passes(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+        return await call_next(exchange)
+
+    exchange, step = row(), parking(failure)
+    exchange.row_id = row_id
+    if alone:
+        await step(exchange, answered)
+    else:
+        await together([("park", step)], "inner", passes, answered)(exchange)
+
+    assert (exchange.status, exchange.error_kind if failure else None, exchange.metadata) == ended

@@ -13,8 +13,10 @@ from ddsketch import DDSketch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from http_enrich_middleware import Metrics, Snapshot
-from http_enrich_middleware._metrics import ACCURACY, Histogram, class_of
+from http_enrich_middleware import Metrics, Snapshot, WorkerRuntime, build_chain
+from http_enrich_middleware._metrics import ACCURACY, AT_ONCE, Histogram, class_of
+from http_enrich_middleware.observe import metrics as metrics_middleware
+from tests.support.chain import answer, answering, row
 
 MILLISECONDS = st.lists(st.floats(0.001, 3_600_000), min_size=1, max_size=200)
 CI = settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -122,3 +124,13 @@ def test_a_snapshot_travels() -> None:
     assert pickle.loads(pickle.dumps(snapshot)) == snapshot
     assert msgspec.json.decode(msgspec.json.encode(snapshot), type=Snapshot) == snapshot
     assert json.loads(json.dumps(snapshot.figures())) == snapshot.figures()
+
+
+async def test_rows_do_not_pile_up_until_the_report() -> None:
+    runtime = WorkerRuntime()
+    send = build_chain([metrics_middleware.Config()], answering(answer(200)), runtime)
+    for _ in range(2 * AT_ONCE - 1):
+        await send(row())
+
+    assert len(runtime.metrics.rows) == AT_ONCE - 1
+    assert runtime.metrics.drain(Counter()).rows == {"ok": 2 * AT_ONCE - 1}

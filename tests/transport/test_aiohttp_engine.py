@@ -265,3 +265,12 @@ async def test_error_messages_hold_no_query() -> None:
 
     assert response.error is not None
     assert "canary" not in response.error.message
+
+
+async def test_a_row_may_bring_its_own_default_headers_in_any_spelling() -> None:
+    async with serving(OK) as server:
+        await ask(server.url, headers={"user-agent": "mine", "ACCEPT-ENCODING": "x"})
+
+    head = server.heads[0].lower()
+    assert head.count(b"user-agent: mine\r\n") == head.count(b"user-agent:") == 1
+    assert head.count(b"accept-encoding: x\r\n") == head.count(b"accept-encoding:") == 1

@@ -35,7 +35,7 @@ Out of a row's value they would let one request pass for two.
 
 _MAX_PORT = 65535
 _SECONDS = (int, float, type(None))
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")  # half a surrogate pair is no character
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 3986 §2; what is not in it, a library would encode, each in its own way.
 _URL = re.compile(

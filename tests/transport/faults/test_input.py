@@ -43,7 +43,7 @@ def policy(*allow: str, named: str | None = None) -> EgressPolicy:
     return EgressPolicy(EgressConfig(allow=list(allow)), named=(named,))
 
 
-@pytest.mark.parametrize("bad", ["\r\nY: b", "\n", "\x00", "\x7f", "\r", "\x0b"])
+@pytest.mark.parametrize("bad", ["\r\nY: b", "\n", "\x00", "\x7f", "\r", "\x0b", "\udfff"])
 async def test_control_characters_in_a_header_never_leave(bad: str) -> None:
     """I4"""
     async with serving(OK) as server, engine_for(server.url) as engine:
