@@ -91,6 +91,7 @@ def test_only_the_columns_in_use_are_read_each_once() -> None:
         ("\r\n\0", "%0D%0A%00"),
         ("${row.ssn}", "%24%7Brow.ssn%7D"),
         ("{x.__class__} %s", "%7Bx.__class__%7D%20%25s"),
+        ("{{ x }}", "%7B%7B%20x%20%7D%7D"),
         ("...", "..."),
         (7, "7"),
         (True, "true"),
