@@ -101,6 +101,7 @@ def test_only_the_columns_in_use_are_read_each_once() -> None:
     ],
 )
 def test_a_value_in_the_path_is_encoded_as_one_segment(value: object, written: str) -> None:
+    """I3, I5"""
     assert build({"path": "/v1/${row.x}/end"}, x=value).url == f"https://api.test/v1/{written}/end"
 
 
