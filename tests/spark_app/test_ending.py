@@ -15,6 +15,8 @@ PRELUDE = """
 import ctypes, os, signal, sys, time
 from http_enrich_spark._ending import Ending
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup leaves it ignored
+
 def say(word):
     os.write(1, word.encode() + b" ")
 
