@@ -134,11 +134,16 @@ def repeating(head: bytes, part: bytes, *, pause: float = 0, times: int = 100_00
     return send
 
 
+_CLOSED: list[socket.socket] = []
+
+
 def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port on which nobody listens; it stays ours, lest someone else is given it meanwhile."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    _CLOSED.append(taken)
+    port: int = taken.getsockname()[1]
+    return port
 
 
 @asynccontextmanager
