@@ -274,3 +274,11 @@ async def test_a_row_may_bring_its_own_default_headers_in_any_spelling() -> None
     head = server.heads[0].lower()
     assert head.count(b"user-agent: mine\r\n") == head.count(b"user-agent:") == 1
     assert head.count(b"accept-encoding: x\r\n") == head.count(b"accept-encoding:") == 1
+
+
+async def test_a_method_in_small_letters_has_no_body_either() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
+    async with serving(answer) as server:
+        response = await ask(server.url, method="head")
+
+    assert (response.status, response.body, response.error) == (200, b"", None)

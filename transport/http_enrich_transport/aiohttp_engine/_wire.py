@@ -52,7 +52,7 @@ class Wire:
         connection = await self.connector.connect(request, [], _NO_TIMEOUT)
         response = None
         try:
-            self._expect_answer(connection, method)
+            self._expect_answer(connection, request.method)
             response = await request.send(connection)
             await response.start(connection)
         except BaseException:
