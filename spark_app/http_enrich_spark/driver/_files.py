@@ -1,0 +1,128 @@
+"""Files and folders on whatever file system Spark writes to."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+
+class FileInfo(NamedTuple):
+    """A file: its whole path, its size in bytes, and its path below the folder that was listed."""
+
+    path: str
+    size: int
+    below: str
+
+
+class Folder:
+    """A path, be it there or not; all of its errors are those of Hadoop, `Py4JJavaError`."""
+
+    def __init__(self, spark: SparkSession, path: str) -> None:
+        context: Any = spark.sparkContext
+        self._spark = spark
+        self._hadoop: Any = context._jvm.org.apache.hadoop.fs.Path(path)
+        files = self._hadoop.getFileSystem(context._jsc.hadoopConfiguration())
+        # Hadoop's checksum files of local files would be torn when a file is replaced.
+        self._local = files.getScheme() == "file"
+        self._files: Any = files.getRawFileSystem() if self._local else files
+        self.path = path
+
+    def __truediv__(self, name: str) -> Folder:
+        return Folder(self._spark, f"{self.path.rstrip('/')}/{name}")
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def parent(self) -> Folder:
+        """The folder that this one is in."""
+        return Folder(self._spark, str(self._hadoop.getParent()))
+
+    def exists(self) -> bool:
+        """Say whether there is a file or a folder."""
+        return bool(self._files.exists(self._hadoop))
+
+    def names(self) -> list[str]:
+        """Return the names of what is directly in the folder, in order; none if it is not there."""
+        if not self.exists():
+            return []
+        return sorted(each.getPath().getName() for each in self._files.listStatus(self._hadoop))
+
+    def files(self) -> list[FileInfo]:
+        """Return the files of data at any depth, in order; names that begin with `_` or `.` are not data."""
+        if not self.exists():
+            return []
+        found, remote = [], self._files.listFiles(self._hadoop, True)
+        top = str(self._files.makeQualified(self._hadoop)).rstrip("/")
+        while remote.hasNext():
+            status = remote.next()
+            below = str(status.getPath()).removeprefix(top).lstrip("/")
+            if not any(name.startswith(("_", ".")) and "=" not in name for name in below.split("/")):
+                found.append(FileInfo(str(status.getPath()), int(status.getLen()), below))
+        return sorted(found)
+
+    def make(self) -> None:
+        """Make the folder and those above it."""
+        self._files.mkdirs(self._hadoop)
+
+    def read(self) -> str | None:
+        """Return the text of the file, None if there is none."""
+        if not self.exists():
+            return None
+        jvm: Any = self._spark.sparkContext._jvm
+        stream = self._files.open(self._hadoop)
+        try:
+            return str(jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+        finally:
+            stream.close()
+
+    def write(self, text: str) -> None:
+        """Write the file, or replace it; who reads it just then may see a part of it."""
+        self._fill(self._files.create(self._hadoop, True), text)
+
+    def publish(self, text: str) -> None:
+        """Write a file that is not there yet, so that it is seen whole or not at all."""
+        draft = self.parent / f".{self._hadoop.getName()}.draft"
+        draft.write(text)
+        draft.move_to(self)
+
+    def claim(self, text: str) -> bool:
+        """Write the file unless there is one already; of several who try at once one gets True."""
+        self.parent.make()
+        if self._local:
+            with suppress(FileExistsError):
+                # Hadoop looks first and writes then, which is two steps on a local disk.
+                handle = os.open(self._hadoop.toUri().getPath(), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+                with os.fdopen(handle, "w") as file:
+                    file.write(text)
+                return True
+            return False
+        try:
+            self._fill(self._files.create(self._hadoop, False), text)
+        except Py4JJavaError as error:
+            if self.exists():
+                return False
+            raise error
+        return True
+
+    def move_to(self, target: Folder) -> None:
+        """Rename the file or folder; raises `OSError` if *target* is there, or it is refused otherwise."""
+        target.parent.make()
+        if target.exists() or not self._files.rename(self._hadoop, target._hadoop):
+            msg = f"could not rename {self.path} to {target.path}"
+            raise OSError(msg)
+
+    def delete(self) -> None:
+        """Delete the file or the folder with all that is in it; nothing happens if there is none."""
+        self._files.delete(self._hadoop, True)
+
+    @staticmethod
+    def _fill(stream: Any, text: str) -> None:
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()
