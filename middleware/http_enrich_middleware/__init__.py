@@ -12,7 +12,7 @@ from ._exchange import (
     RequestExchange,
     Verdict,
 )
-from ._metrics import Metrics, Snapshot
+from ._metrics import LATENCY_GAMMA, Histogram, Metrics, Snapshot
 from ._origin import Origin, OriginName, origin_of
 from ._permits import LocalPermits, PermitSource, Rate
 from ._redact import Redactor
@@ -31,11 +31,13 @@ __all__ = [
     "AUTHORIZING",
     "CIRCUIT_OPEN",
     "DEADLINE_EXCEEDED",
+    "LATENCY_GAMMA",
     "RUN_STOPPED",
     "Advice",
     "DeferredConfig",
     "Failure",
     "Handler",
+    "Histogram",
     "LocalPermits",
     "Metrics",
     "Middleware",

@@ -21,6 +21,10 @@ Row = tuple[str | None, int | None, int, int, float]
 """Kind of error, status, attempts, retries, milliseconds."""
 
 _MAPPING = LogarithmicMapping(ACCURACY)
+
+LATENCY_GAMMA: float = _MAPPING.gamma
+"""A latency of `ms` is in the bin with the number `ceil(log(ms) / log(LATENCY_GAMMA))`, that of DDSketch."""
+
 _QUANTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
 _CLASSES = ("no_answer", *(f"{hundreds}xx" for hundreds in range(1, 10)))
 

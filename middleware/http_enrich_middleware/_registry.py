@@ -50,6 +50,8 @@ class MiddlewareConfig(Settings):
 
     needs_row_id: ClassVar[bool] = False
     """Whether the middleware reads `exchange.row_id`."""
+    changes_answers: ClassVar[bool] = True
+    """Whether other options can lead to other answers, so that those of an earlier try do not count."""
 
     type: str
 

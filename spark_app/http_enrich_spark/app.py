@@ -31,20 +31,24 @@ def _run(submission: Submission) -> Report:
     try:
         # Everything that can be wrong with the pipeline is known before Spark starts.
         return Report(summary=execute(submission.load(), submission.run))
-    except (PipelineError, RunError) as error:
+    except PipelineError as error:
         return Report(error=str(error))
+    except RunError as error:
+        return Report(error=str(error), retry=error.retry)
     except Exception as error:  # noqa: BLE001 - whoever submitted us must be told, whatever it is
         logger.error("the run ended by an error", exc_info=error)
         message = f"{type(error).__name__}: {first_line(error)} (details are in the log above)"
         return Report(error=message, retry=True)
 
 
-def execute(config: PipelineConfig, run: RunInfo, *, master: str | None = None) -> dict[str, object]:
+def execute(
+    config: PipelineConfig, run: RunInfo, *, master: str | None = None, fresh: bool = False
+) -> dict[str, object]:
     """
     Run *config* in a Spark session of its own and return the figures; raises `RunError`.
 
     With a *master* this process is the driver; without one, spark-submit has
-    said where to run, and has shipped our code.
+    said where to run, and has shipped our code. With *fresh*, no answer of an earlier try counts.
     """
     from .driver import check_middleware, run_pipeline
 
@@ -55,6 +59,6 @@ def execute(config: PipelineConfig, run: RunInfo, *, master: str | None = None) 
             if master:
                 # Executors fetch it from here whenever they start, so it stays as long as the session.
                 spark.sparkContext.addPyFile(str(build_py_files(Path(folder) / "http_enrich.zip")))
-            return run_pipeline(spark, config, run).as_dict()
+            return run_pipeline(spark, config, run, fresh=fresh).as_dict()
         finally:
             spark.stop()

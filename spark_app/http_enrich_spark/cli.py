@@ -56,13 +56,21 @@ def validate(file: Path, variables: dict[str, str]) -> None:
 @main.command()
 @_FILE
 @_VARIABLES
-@click.option("--master", default="local[*]", show_default=True, help="Spark master.")
+@click.option("--master", default="local[*,4]", show_default=True, help="Spark master.")
 @click.option("--run-id", default="manual", show_default=True, help="Value for ${run.id}.")
 @click.option("--window-start", help="ISO 8601; value for ${run.window_start}.")
 @click.option("--window-end", help="ISO 8601, excluded; value for ${run.window_end}.")
 @click.option("--partition-key", help="Value for ${run.partition_key}.")
-def run(file: Path, variables: dict[str, str], master: str, run_id: str, **window: str | None) -> None:
-    """Run FILE on Spark and print its figures as JSON."""
+@click.option("--fresh", is_flag=True, help="Request everything, whatever earlier tries have answered.")
+def run(
+    file: Path, variables: dict[str, str], master: str, run_id: str, fresh: bool, **window: str | None
+) -> None:
+    """
+    Run FILE on Spark and print its figures as JSON.
+
+    A run that has ended early goes on where it was; one that is published is not done again. Runs are told
+    apart by pipeline and window, and without a window by their id.
+    """
     import msgspec
 
     from .app import execute
@@ -73,7 +81,7 @@ def run(file: Path, variables: dict[str, str], master: str, run_id: str, **windo
     info = RunInfo(id=run_id, **window)
     try:
         config = load_pipeline(file, variables=variables, run=info)
-        figures: dict[str, Any] = execute(config, info, master=master)
+        figures: dict[str, Any] = execute(config, info, master=master, fresh=fresh)
     except (PipelineError, RunError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(msgspec.json.format(msgspec.json.encode(figures)).decode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -25,6 +25,7 @@ def _name(value: str) -> str:
 class Config(MiddlewareConfig):
     """One line per logged exchange, without bodies, query values and secrets; headers only if listed."""
 
+    changes_answers: ClassVar[bool] = False
     type: Literal["logging"] = "logging"
     format: Literal["text", "json"] = "text"
     """`json`: each line is one JSON object, with the same keys in all lines about exchanges."""

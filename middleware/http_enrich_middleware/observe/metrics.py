@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from http_enrich_middleware import Middleware, MiddlewareConfig, RequestExchange, Step, WorkerRuntime
 from http_enrich_middleware._metrics import AT_ONCE
@@ -15,6 +15,7 @@ class Config(MiddlewareConfig):
     What is listed before it, is not in the latencies; inside `retry`, each attempt counts as a row.
     """
 
+    changes_answers: ClassVar[bool] = False
     type: Literal["metrics"] = "metrics"
     opentelemetry: bool = False
     """Record `http.client.request.duration` of each attempt with OpenTelemetry's global meter, too."""

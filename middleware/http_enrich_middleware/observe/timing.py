@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from http_enrich_middleware import Middleware, MiddlewareConfig, RequestExchange, Step, WorkerRuntime
 
@@ -18,6 +18,7 @@ class Config(MiddlewareConfig):
     `timing.limiter_ms`.
     """
 
+    changes_answers: ClassVar[bool] = False
     type: Literal["timing"] = "timing"
 
 

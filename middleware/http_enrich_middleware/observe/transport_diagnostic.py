@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 from http_enrich_middleware import Middleware, MiddlewareConfig, RequestExchange, Step, WorkerRuntime
 from http_enrich_transport import WarmupReport
@@ -16,6 +16,7 @@ class Config(MiddlewareConfig):
     On by default; listing it only moves it.
     """
 
+    changes_answers: ClassVar[bool] = False
     type: Literal["transport_diagnostic"] = "transport_diagnostic"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from datetime import UTC, datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from http_enrich_middleware import Middleware, MiddlewareConfig, Step, WorkerRuntime
 
@@ -13,6 +13,7 @@ from http_enrich_middleware import Middleware, MiddlewareConfig, Step, WorkerRun
 class Config(MiddlewareConfig):
     """`worker.host`, `worker.pid` and `worker.started_at` in the metadata."""
 
+    changes_answers: ClassVar[bool] = False
     type: Literal["worker_identity"] = "worker_identity"
 
 

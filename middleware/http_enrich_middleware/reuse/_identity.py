@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
@@ -23,6 +23,8 @@ def _token(method: str) -> str:
 
 class ReuseConfig(MiddlewareConfig):
     """What steps have in common that give one answer to several rows."""
+
+    changes_answers: ClassVar[bool] = False
 
     methods: Annotated[frozenset[Annotated[str, AfterValidator(_token)]], Field(min_length=1)] = frozenset(
         SAFE

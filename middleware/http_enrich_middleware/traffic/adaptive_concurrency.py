@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -44,6 +44,7 @@ _NOTICEABLE = 0.0001
 class Config(MiddlewareConfig):
     """As many requests at a time as the API copes with, and none for as long as it asks for."""
 
+    changes_answers: ClassVar[bool] = False
     type: Literal["adaptive_concurrency"] = "adaptive_concurrency"
     min: Count = 1
     """Requests at a time, of each worker, that refusals leave in any case."""

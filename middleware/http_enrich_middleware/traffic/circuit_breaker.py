@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -57,6 +57,7 @@ class Config(MiddlewareConfig):
     for 100 there, and `open_for`, which is 60 s there and does not grow.
     """
 
+    changes_answers: ClassVar[bool] = False
     type: Literal["circuit_breaker"] = "circuit_breaker"
     window: Count = 100
     """Requests that are looked at."""

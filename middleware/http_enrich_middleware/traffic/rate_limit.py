@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -39,6 +39,7 @@ class RateConfig(Settings):
 class Config(MiddlewareConfig):
     """Each attempt takes a permit before it is sent, and waits until there is one."""
 
+    changes_answers: ClassVar[bool] = False
     type: Literal["rate_limit"] = "rate_limit"
     max_requests_per_second: Annotated[float, Field(gt=0, le=MAX_LIMIT, allow_inf_nan=False)] | None = None
     rates: Annotated[list[RateConfig], Field(min_length=1, max_length=10)] | None = None

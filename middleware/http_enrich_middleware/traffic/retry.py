@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -51,6 +51,7 @@ Status = Annotated[int, Field(ge=100, le=599), AfterValidator(_may_pass)]
 class Config(MiddlewareConfig):
     """Exponential backoff with full jitter; the cap is applied before the jitter."""
 
+    changes_answers: ClassVar[bool] = False
     type: Literal["retry"] = "retry"
     max_attempts: Count = 3
     """Counts the first try."""

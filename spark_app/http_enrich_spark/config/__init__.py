@@ -13,6 +13,7 @@ from ._pipeline import (
 )
 from ._problems import PipelineError, Problem
 from ._references import CONNECTION_FIELDS, Reference, connection_ids
+from ._run_key import RunKey, plain
 from ._secrets import secret_texts
 from ._template import Template
 from ._yaml import Document, read_document
@@ -28,6 +29,7 @@ __all__ = [
     "Reference",
     "ResponseConfig",
     "RunInfo",
+    "RunKey",
     "SinkConfig",
     "SourceConfig",
     "Template",
@@ -35,6 +37,7 @@ __all__ = [
     "connection_ids",
     "connection_variable",
     "load_pipeline",
+    "plain",
     "read_document",
     "secret_texts",
     "secret_values",

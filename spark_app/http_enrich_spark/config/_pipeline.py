@@ -19,6 +19,7 @@ from http_enrich_transport import (
     ENGINE_HEADERS,
     AiohttpEngineConfig,
     Count,
+    Seconds,
     Settings,
     TransportConfig,
     is_token,
@@ -50,6 +51,8 @@ class SourceConfig(Settings):
     """SQL predicate; rows for which it is not true are left out."""
     id: list[str] = Field(min_length=1)
     """The columns that identify a row."""
+    on_duplicate_id: Literal["fail", "first", "each"] = "fail"
+    """What to do with rows that share an id: end the run, take the first of them, or request each."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -190,6 +193,10 @@ class ExecutionConfig(Settings):
     """Rows per Spark task."""
     max_error_rate: Fraction = 0.5
     """Share of failed rows above which the run fails and publishes nothing; 1 turns it off."""
+    max_calls: Count | None = None
+    """Requests that the run may make, those of earlier tries included; then it stops, to be gone on with."""
+    deadline: Annotated[Seconds, Field(gt=0)] | None = None
+    """Seconds that one try may spend on requests; then it stops, to be gone on with."""
     checkpoint: str | None = None
     """Folder for answers that are not published yet; default: beside `sink.path`."""
 
@@ -268,8 +275,13 @@ class PipelineConfig(Settings):
         return self.execution.concurrency or self.transport.concurrency
 
     @property
+    def keeps_bodies(self) -> bool:
+        """Whether the texts of answers are needed after the request."""
+        return self.response.keep_body or self.response.schema_ is not None
+
+    @property
     def checkpoint(self) -> str:
-        """The folder for answers that are not published yet."""
+        """The folder for what outlives a try: frozen rows, and answers that are not published yet."""
         if self.execution.checkpoint is not None:
             return self.execution.checkpoint.rstrip("/")
         # Spark passes over what begins with "_", so no reader of the parent folder sees it.

@@ -120,6 +120,11 @@ class Folder:
         """Delete the file or the folder with all that is in it; nothing happens if there is none."""
         self._files.delete(self._hadoop, True)
 
+    def delete_empty(self) -> None:
+        """Delete the folder if there is nothing in it."""
+        with suppress(Py4JJavaError):
+            self._files.delete(self._hadoop, False)
+
     @staticmethod
     def _fill(stream: Any, text: str) -> None:
         try:

@@ -1,98 +1,204 @@
-"""One run, from source to sink."""
+"""One run, from source to sink, in as many tries as it takes."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
+import msgspec
+from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from http_enrich_spark._logs import logger
-from http_enrich_spark.config import PipelineConfig, RunInfo
+from http_enrich_spark.config import PipelineConfig, RunInfo, plain
 
-from ._enrich import enrich
-from ._errors import RunError
-from ._facts import RowFacts, row_facts
+from ._columns import columns_of
+from ._enrich import answered_schema, enrich
+from ._errors import RunError, first_line
+from ._facts import Frozen
+from ._freeze import first_rows, freeze
 from ._metrics import RunMetrics
-from ._sink import check_sink, publish, rehearse
+from ._names import ROW
+from ._sink import check_sink, publish, rehearse, sink_exists
 from ._source import check_columns, read_source, response_schema
-from ._staging import Staging
-from ._summary import RunSummary, reason_to_stop, summarize, worst_failures
+from ._summary import Counts, RunSummary, count
+from .ledger import Done, Epoch, Ledger
 
 
-def run_pipeline(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> RunSummary:
+def run_pipeline(
+    spark: SparkSession, config: PipelineConfig, run: RunInfo, *, fresh: bool = False
+) -> RunSummary:
     """
     Enrich the source of *config* and publish the result.
 
-    The input is frozen first and the answers are written once, so that nothing
-    is requested twice and a source that changes meanwhile does no harm. Raises
-    `RunError` when the pipeline does not fit the data, when rows went missing,
-    when too many failed, or when the run was given up; nothing is published then.
+    A run that was published before requests nothing and changes nothing; one that was not goes on
+    where its last try has ended. With *fresh* it begins anew either way. Raises `RunError` when the
+    pipeline does not fit the data, when rows went missing, when too many failed, when the run was given
+    up or another try has taken over; nothing is published then, and what was answered is kept.
     """
-    _check_session(spark)
-    source = read_source(spark, config.source)
-    schema = response_schema(config)
-    columns = check_columns(source, config, schema)
-    check_sink(spark, config.sink, columns)
-    staging = Staging(spark, config)
-    with staging.dropped_on_error():
-        rows = staging.keep("input", source)
-        facts = row_facts(rows, config.source.id)
-        _check_ids(facts, config)
-        metrics = RunMetrics(spark, config)
-        enriched = enrich(rows, facts.rows, config, schema, run, metrics.report)
-        rehearse(config.sink, enriched.schema, f"{staging.path}/rehearsal", spark)
-        logger.info("%s: enriching %s rows", config.name, f"{facts.rows:,}")
-        started = time.monotonic()
-        answers = staging.keep("answers", enriched)
-        seconds = time.monotonic() - started
-    # From here on the answers are paid for: they stay until they are published.
-    with staging.kept_on_error():
-        summary = summarize(answers, config, run, rows_in=facts.rows, seconds=seconds)
-        summary.metrics = metrics.figures()
-        _check_whole(row_facts(answers, config.source.id), facts)
-        _check_not_stopped(summary, answers)
-        _check_error_rate(summary, config, answers)
-        publish(answers, config.sink)
-    staging.remove()
-    logger.info("%s: published %s rows to %s", config.name, f"{summary.rows_out:,}", summary.sink)
-    return summary
+    _check_session(spark, config)
+    ledger = Ledger(spark, config, run)
+    done = None if fresh else ledger.done()
+    if done is not None and done.sink == plain(config.sink):
+        return _repeated(spark, done, config, ledger)
+    with ledger.epoch(fresh=fresh) as epoch:
+        return _Try(spark, config, run, epoch).run()
 
 
-def _check_session(spark: SparkSession) -> None:
-    if spark.sparkContext.getConf().get("spark.speculation", "false") == "true":
-        msg = "set spark.speculation=false: speculative copies of a task would send its requests twice"
-        raise RunError(msg)
-
-
-def _check_ids(facts: RowFacts, config: PipelineConfig) -> None:
-    if facts.null_ids:
-        columns = ", ".join(config.source.id)
-        msg = f"source.id: {facts.null_ids:,} rows have a null in {columns}; leave them out with source.where"
-        raise RunError(msg)
-
-
-def _check_whole(written: RowFacts, frozen: RowFacts) -> None:
-    """Compare what was written with what was frozen, before anyone sees it."""
-    if (written.rows, written.ids) != (frozen.rows, frozen.ids):
-        what = "with other ids" if written.rows == frozen.rows else f"out of {frozen.rows:,}"
-        msg = f"{written.rows:,} rows came {what}; nothing was published, please report this as a bug"
-        raise RunError(msg)
-
-
-def _check_not_stopped(summary: RunSummary, answers: DataFrame) -> None:
-    """Fail a run that a worker gave up; its rows tell, since a worker has no other way to say so."""
-    stopped = summary.outcomes.get("stopped", 0)
-    if stopped:
-        undone = f"{stopped:,} of {summary.rows_out:,} rows were given up; nothing was published"
-        msg = f"{reason_to_stop(answers)} ({undone})"
-        raise RunError(msg)
-
-
-def _check_error_rate(summary: RunSummary, config: PipelineConfig, answers: DataFrame) -> None:
-    limit = config.execution.max_error_rate
-    if summary.error_rate > limit:
+def _check_session(spark: SparkSession, config: PipelineConfig) -> None:
+    keyed = any(each.type == "idempotency_key" for each in config.middleware)
+    if spark.sparkContext.getConf().get("spark.speculation", "false") == "true" and not keyed:
         msg = (
-            f"{summary.error_rate:.1%} of the rows failed, more than execution.max_error_rate = {limit:.1%} "
-            f"({'; '.join(worst_failures(answers))}); nothing was published"
+            "set spark.speculation=false, or list the middleware idempotency_key: speculative copies of a "
+            "task send its requests twice"
         )
+        raise RunError(msg)
+
+
+def _repeated(spark: SparkSession, done: Done, config: PipelineConfig, ledger: Ledger) -> RunSummary:
+    if not sink_exists(spark, config.sink):
+        msg = (
+            f"this run was published on {done.at}, but {config.sink.name} is not there any more; start it "
+            "with --fresh (of the operator: resume='never') to request everything again"
+        )
+        raise RunError(msg)
+    logger.info("%s: published on %s already; --fresh requests everything again", config.name, done.at)
+    return msgspec.convert({**done.summary, "repeated": True, "folder": ledger.folder.path}, RunSummary)
+
+
+class _Try:
+    """One try of a run."""
+
+    def __init__(self, spark: SparkSession, config: PipelineConfig, run: RunInfo, epoch: Epoch) -> None:
+        self._spark, self._config, self._run, self._epoch = spark, config, run, epoch
+        self._metrics = RunMetrics(spark, config)
+        self._response = response_schema(config)
+
+    def run(self) -> RunSummary:
+        try:
+            frozen, rows = self._rows()
+            answered = answered_schema(rows.schema)
+            published = columns_of(self._spark.createDataFrame([], answered), self._config, self._response)
+            rehearse(
+                self._config.sink,
+                published.schema,
+                f"{self._epoch.folder}/rehearsal-{self._epoch.number}",
+                self._spark,
+            )
+            self._epoch.keep(lambda: (0, 0))
+            self._epoch.begin(frozen)
+        except Exception:
+            self._epoch.abandon()
+            raise
+        # From here on answers are paid for: they stay until they are published.
+        with self._kept():
+            resumed, seconds = self._request(rows, frozen, answered)
+            counts, answers = self._judged(frozen, answered)
+            self._epoch.lease.check()
+            publish(answers, self._config.sink)
+            summary = self._summary(frozen, counts, resumed, seconds)
+            self._epoch.finish(plain(self._config.sink), summary.as_dict())
+        logger.info("%s: published %s rows to %s", summary.pipeline, f"{summary.rows_out:,}", summary.sink)
+        return summary
+
+    def _rows(self) -> tuple[Frozen, DataFrame]:
+        """Return the rows of the run: frozen now, or by an earlier try."""
+        config, frozen = self._config, self._epoch.frozen
+        source = None if frozen else read_source(self._spark, config.source)
+        if source is not None:
+            self._check(source)
+            frozen = freeze(source, config.source, self._epoch.input.path)
+        assert frozen is not None  # noqa: S101 - one of the two
+        schema = StructType.fromJson(msgspec.json.decode(frozen.schema))
+        rows = first_rows(self._spark.read.schema(schema).parquet(self._epoch.input.path))
+        if source is None:
+            self._check(rows.drop(ROW))
+        return frozen, rows
+
+    def _check(self, source: DataFrame) -> None:
+        columns = check_columns(source, self._config, self._response)
+        check_sink(self._spark, self._config.sink, columns)
+
+    def _request(self, rows: DataFrame, frozen: Frozen, answered: StructType) -> tuple[int, float]:
+        """Request what is not answered yet; returns how many rows were, and the seconds it took."""
+        before = self._epoch.answers(answered)
+        resumed = before.count()
+        left = frozen.rows - resumed
+        name = self._config.name
+        if resumed:
+            logger.info("%s: %s of %s rows are answered already", name, f"{resumed:,}", f"{frozen.rows:,}")
+            rows = rows.join(before.select(ROW), ROW, "left_anti")
+        started = time.monotonic()
+        if left > 0:
+            logger.info("%s: enriching %s rows", name, f"{left:,}")
+            self._epoch.write(enrich(rows, left, self._config, self._run, self._metrics.report))
+        return resumed, time.monotonic() - started
+
+    def _judged(self, frozen: Frozen, answered: StructType) -> tuple[Counts, DataFrame]:
+        """Return the answers, ready to be published; raises `RunError` if they must not be."""
+        staged = self._epoch.answers(answered)
+        answers = columns_of(staged, self._config, self._response)
+        counts = count(answers, self._config.source.id)
+        stopped = self._epoch.stopped(answered)
+        if stopped is not None:
+            undone = f"{frozen.rows - counts.rows:,} of {frozen.rows:,} rows were given up"
+            self._reject(f"{stopped} ({undone}; nothing was published)")
+        _check_whole(counts, frozen)
+        limit = self._config.execution.max_error_rate
+        if counts.error_rate > limit:
+            self._reject(
+                f"{counts.error_rate:.1%} of the rows failed, more than execution.max_error_rate = "
+                f"{limit:.1%} ({'; '.join(map(str, counts.failures))}); nothing was published"
+            )
+        return counts, answers
+
+    def _reject(self, reason: str) -> None:
+        self._epoch.judge(reason)
+        raise RunError(f"{reason}; the next try asks again for the rows that failed, and for no others")
+
+    def _summary(self, frozen: Frozen, counts: Counts, resumed: int, seconds: float) -> RunSummary:
+        done = counts.rows - resumed
+        return RunSummary(
+            pipeline=self._config.name,
+            run_id=self._run.id,
+            folder=self._epoch.folder.path,
+            rows_in=frozen.rows,
+            rows_out=counts.rows,
+            ok=counts.outcomes.get("ok", 0),
+            failed=counts.rows - counts.passed,
+            ignored=counts.outcomes.get("ignored", 0),
+            calls=counts.calls,
+            retries=counts.retries,
+            seconds=round(seconds, 3),
+            rows_per_second=round(done / seconds, 1) if seconds else 0.0,
+            sink=self._config.sink.name,
+            outcomes=counts.outcomes,
+            resumed=resumed,
+            left_out=frozen.left_out,
+            metrics=self._metrics.figures(),
+        )
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Say where the answers are when the block fails, and how to go on."""
+        try:
+            yield
+        except Exception as error:
+            # Whatever it was: who has taken over may have deleted what this try was reading.
+            with suppress(Py4JError, OSError):
+                self._epoch.lease.check()
+            if not isinstance(error, RunError):
+                logger.error("the try ended by an error", exc_info=error)
+            retry = error.retry if isinstance(error, RunError) else True
+            kept = f"answers are kept in {self._epoch.folder}, and the next try goes on from there"
+            raise RunError(f"{first_line(error)}\nNothing is lost: {kept}", retry=retry) from error
+
+
+def _check_whole(counts: Counts, frozen: Frozen) -> None:
+    """Compare what was written with what was frozen, before anyone sees it."""
+    if (counts.rows, counts.ids) != (frozen.rows, frozen.ids):
+        what = "with other ids" if counts.rows == frozen.rows else f"out of {frozen.rows:,}"
+        msg = f"{counts.rows:,} rows came {what}; nothing was published, please report this as a bug"
         raise RunError(msg)

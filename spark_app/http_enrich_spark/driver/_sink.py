@@ -11,8 +11,8 @@ from pyspark.sql.types import StructType
 from http_enrich_spark.config import SinkConfig
 
 from ._errors import RunError, first_line
+from ._files import Folder
 from ._names import quoted
-from ._staging import hadoop_path
 
 _TYPED = {"parquet", "orc", "avro", "delta"}
 """Formats whose files know the names of their columns."""
@@ -24,7 +24,7 @@ def check_sink(spark: SparkSession, sink: SinkConfig, columns: Sequence[str]) ->
 
     *columns* are the names that the run will write.
     """
-    if not _exists(spark, sink):
+    if not sink_exists(spark, sink):
         return
     if sink.mode == "error":
         msg = (
@@ -77,7 +77,7 @@ def publish(answers: DataFrame, sink: SinkConfig) -> None:
     writer = _writer(answers, sink).mode("overwrite" if dynamic else sink.mode)
     if sink.table is None:
         writer.option("partitionOverwriteMode", "dynamic" if dynamic else "static").save(sink.path)
-    elif dynamic and _exists(answers.sparkSession, sink):
+    elif dynamic and sink_exists(answers.sparkSession, sink):
         _replace_partitions(answers, sink.table)
     else:
         writer.saveAsTable(sink.table)
@@ -119,8 +119,8 @@ def _replace_partitions(answers: DataFrame, table: str) -> None:
         spark.conf.set(setting, before)
 
 
-def _exists(spark: SparkSession, sink: SinkConfig) -> bool:
+def sink_exists(spark: SparkSession, sink: SinkConfig) -> bool:
+    """Say whether there is a table, or anything at the path."""
     if sink.table is not None:
         return spark.catalog.tableExists(sink.table)
-    path, files = hadoop_path(spark, sink.path or "")
-    return bool(files.exists(path))
+    return Folder(spark, sink.path or "").exists()

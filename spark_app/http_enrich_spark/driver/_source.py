@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from http_enrich_spark.config import PipelineConfig, SourceConfig
-from http_enrich_spark.worker._request import row_columns
+from http_enrich_spark.worker import row_columns
 from http_enrich_transport import did_you_mean
 
 from ._errors import RunError, first_line

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from http_enrich_spark.config import PipelineConfig, RunInfo
+from http_enrich_middleware import LATENCY_GAMMA, Histogram
+
+from ._facts import fingerprint
+
+PASSED = ("ok", "ignored")
+"""Outcomes that are no failures."""
 
 
-class RunSummary(msgspec.Struct):
+class RunSummary(msgspec.Struct, kw_only=True):
     """
     The figures of one run, small enough for XCom.
 
     `ignored` counts rows whose answer a rule wants to be passed over: neither ok nor failed.
-    `calls` counts requests on the wire, `retries` those beyond a row's first,
-    `outcomes` rows per outcome, `seconds` the time spent enriching; `metrics` what
-    the middleware of that name has counted, if it is listed.
+    `calls` counts requests on the wire, `retries` those beyond a row's first, both of the answers that
+    were published; `outcomes` rows per outcome. `resumed` rows were answered by earlier tries, and about
+    `redone` were answered more than once, because a process died before Spark had their answers.
+    `left_out` rows shared an id with another one. `seconds` is the time that this try spent on
+    requests, `folder` where the run keeps its report, `repeated` that it was published before and
+    nothing was done now; `metrics` what the middleware of that name has counted, if it is listed.
     """
 
     pipeline: str
     run_id: str
+    folder: str
     rows_in: int
     rows_out: int
     ok: int
@@ -34,6 +46,10 @@ class RunSummary(msgspec.Struct):
     rows_per_second: float
     sink: str
     outcomes: dict[str, int]
+    resumed: int = 0
+    redone: int = 0
+    left_out: int = 0
+    repeated: bool = False
     metrics: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -41,62 +57,97 @@ class RunSummary(msgspec.Struct):
         figures: dict[str, Any] = msgspec.to_builtins(self)
         return figures
 
+
+class Failure(NamedTuple):
+    """A class of failures: its outcome, how many rows, and kind and text of one of them."""
+
+    outcome: str
+    rows: int
+    kind: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} {self.outcome}: {self.kind}, {self.error}"
+
+
+class Counts(NamedTuple):
+    """What one pass over the answers finds; `ids` is the fingerprint of their ids."""
+
+    rows: int
+    ids: int
+    calls: int
+    retries: int
+    outcomes: dict[str, int]
+    statuses: dict[str, int]
+    latency: Histogram
+    failures: list[Failure]
+
+    @property
+    def passed(self) -> int:
+        """Rows that have not failed."""
+        return sum(self.outcomes.get(outcome, 0) for outcome in PASSED)
+
     @property
     def error_rate(self) -> float:
         """Share of rows without a success; those that are ignored do not count."""
-        judged = self.ok + self.failed
-        return self.failed / judged if judged else 0.0
+        judged = self.rows - self.outcomes.get("ignored", 0)
+        return (self.rows - self.passed) / judged if judged else 0.0
 
 
-def summarize(
-    answers: DataFrame, config: PipelineConfig, run: RunInfo, *, rows_in: int, seconds: float
-) -> RunSummary:
+def count(answers: DataFrame, id_columns: Sequence[str]) -> Counts:
     """Count *answers*, which must be read from disk: counting is no reason to ask an API again."""
     attempts = F.col("http.attempts")
+    bins = F.ceil(F.ln("http.elapsed_ms") / F.lit(math.log(LATENCY_GAMMA)))
     groups = (
-        answers.groupBy(F.col("http.outcome").alias("outcome"))
+        answers.groupBy(
+            F.col("http.outcome").alias("outcome"), F.col("http.status").alias("status"), bins.alias("bin")
+        )
         .agg(
             F.count(F.lit(1)).alias("rows"),
+            fingerprint(id_columns).alias("ids"),
             F.sum(attempts).alias("calls"),
             F.sum(F.greatest(attempts - 1, F.lit(0))).alias("retries"),
+            F.max("http.elapsed_ms").alias("longest"),
+            F.first("http.error_kind").alias("kind"),
+            F.first("http.error").alias("error"),
         )
         .collect()
     )
-    outcomes = {row["outcome"]: int(row["rows"]) for row in groups}
-    rows_out = sum(outcomes.values())
-    ok, ignored = outcomes.get("ok", 0), outcomes.get("ignored", 0)
-    return RunSummary(
-        pipeline=config.name,
-        run_id=run.id,
-        rows_in=rows_in,
-        rows_out=rows_out,
-        ok=ok,
-        failed=rows_out - ok - ignored,
-        ignored=ignored,
-        calls=sum(int(row["calls"]) for row in groups),
-        retries=sum(int(row["retries"]) for row in groups),
-        seconds=round(seconds, 3),
-        rows_per_second=round(rows_out / seconds, 1) if seconds else 0.0,
-        sink=config.sink.name,
-        outcomes=dict(sorted(outcomes.items(), key=lambda item: -item[1])),
+    return Counts(
+        rows=sum(row["rows"] for row in groups),
+        ids=sum(int(row["ids"]) for row in groups),
+        calls=sum(row["calls"] for row in groups),
+        retries=sum(row["retries"] for row in groups),
+        outcomes=_rows_by(groups, "outcome"),
+        statuses=_rows_by([row for row in groups if row["status"] is not None], "status"),
+        latency=_latency(groups),
+        failures=_failures(groups),
     )
 
 
-def worst_failures(answers: DataFrame) -> list[str]:
-    """Return a line per class of failure, the most frequent first: how many rows, and one of their errors."""
-    rows = F.count(F.lit(1)).alias("rows")
-    groups = (
-        answers.where("http.outcome NOT IN ('ok', 'ignored')")
-        .groupBy("http.outcome")
-        .agg(rows, F.first("http.error_kind").alias("kind"), F.first("http.error").alias("error"))
-        .orderBy(F.desc("rows"))
-        .collect()
-    )
-    return [f"{row['rows']:,} {row['outcome']}: {row['kind']}, {row['error']}" for row in groups]
+def _rows_by(groups: Sequence[Row], column: str) -> dict[str, int]:
+    rows: Counter[str] = Counter()
+    for group in groups:
+        rows[str(group[column])] += group["rows"]
+    return dict(rows.most_common())
 
 
-def reason_to_stop(answers: DataFrame) -> str:
-    """Return why the run was given up: what the first of its stopped rows says."""
-    first = F.min_by("http.error", "http.requested_at").alias("reason")
-    row = answers.where("http.outcome = 'stopped'").agg(first).first()
-    return str(row["reason"]) if row else ""
+def _latency(groups: Sequence[Row]) -> Histogram:
+    found = Histogram()
+    for row in groups:
+        if row["bin"] is None:
+            found.zeros += row["rows"]
+        else:
+            found.bins[row["bin"]] = found.bins.get(row["bin"], 0) + row["rows"]
+            found.longest = max(found.longest, row["longest"])
+    return found
+
+
+def _failures(groups: Sequence[Row]) -> list[Failure]:
+    """Return a line per class of failure, the most frequent first, with the error of its largest group."""
+    failed = [row for row in groups if row["outcome"] not in PASSED]
+    largest = {row["outcome"]: row for row in sorted(failed, key=lambda row: row["rows"])}
+    return [
+        Failure(outcome, rows, largest[outcome]["kind"] or "", largest[outcome]["error"] or "")
+        for outcome, rows in _rows_by(failed, "outcome").items()
+    ]

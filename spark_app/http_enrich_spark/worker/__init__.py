@@ -3,5 +3,7 @@
 from ._enrich import EnrichBatches
 from ._manager import WorkerResourceManager
 from ._plan import WorkerPlan
+from ._record import HTTP_DDL
+from ._request import row_columns
 
-__all__ = ["EnrichBatches", "WorkerPlan", "WorkerResourceManager"]
+__all__ = ["HTTP_DDL", "EnrichBatches", "WorkerPlan", "WorkerResourceManager", "row_columns"]

@@ -29,7 +29,7 @@ def test_too_many_failures_publish_nothing_and_keep_the_answers(spark: SparkSess
             run(spark, data)
 
     assert not (tmp_path / "out").exists()
-    assert spark.read.parquet(*map(str, (tmp_path / "kept").glob("*/answers"))).count() == 2
+    assert spark.read.parquet(*map(str, (tmp_path / "kept").glob("*/epoch=1"))).count() == 2
 
 
 def test_rows_that_are_not_published_are_seen_by_no_reader(spark: SparkSession, tmp_path: Path) -> None:
@@ -102,12 +102,16 @@ def test_a_table_that_does_not_fit_is_found_before_anything_is_requested(
         assert server.paths == []
 
 
-def test_nothing_is_left_behind_after_publishing(spark: SparkSession, tmp_path: Path) -> None:
+def test_figures_are_all_that_is_left_after_publishing(spark: SparkSession, tmp_path: Path) -> None:
     write_ids(spark, tmp_path, "a")
     with web_server(ok) as server:
         run(spark, pipeline(tmp_path, server.url))
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_http_enrich", "out", "source"]
+    assert sorted(path.name for path in (tmp_path / "_http_enrich").glob("*/*")) == [
+        "done.json",
+        "epoch-1.lease",
+    ]
 
 
 def test_empty_source_publishes_an_empty_table(spark: SparkSession, tmp_path: Path) -> None:

@@ -1,0 +1,159 @@
+"""One try of a run, and what it knows of those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Any
+
+import msgspec
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from http_enrich_spark._logs import logger
+from http_enrich_spark.config import RunKey
+from http_enrich_spark.driver._facts import Frozen
+from http_enrich_spark.driver._files import Folder
+
+from ._lease import Lease, epochs, lease_name, state_of
+from ._manifest import Done, Manifest, Part, Verdict
+
+_COMMITTER = "mapreduce.fileoutputcommitter.algorithm.version"
+"""With 2, a task's file is there for good when the task has ended, and not only when the job has."""
+
+
+class Epoch:
+    """
+    The try that has the run now.
+
+    Rows are frozen once and told apart by a number; answers are files of Parquet, one or more per task,
+    that count as soon as their task has ended.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        folder: Folder,
+        lease: Lease,
+        key: RunKey,
+        last: Manifest | None,
+        parts: list[Part],
+    ) -> None:
+        self._spark, self._key, self._last, self._parts = spark, key, last, parts
+        self.folder, self.lease, self.number = folder, lease, lease.epoch
+        self._answers = folder / f"epoch={self.number}"
+        self.first = last.first if last else self.number
+        self.input = folder / f"input-{self.first}"
+
+    @property
+    def frozen(self) -> Frozen | None:
+        """What an earlier try has found out about its rows; None if this one has to freeze them."""
+        last = self._last
+        return Frozen(last.rows, int(last.ids), last.schema, last.left_out) if last else None
+
+    def begin(self, frozen: Frozen) -> None:
+        """Write down what this try starts from; only then others may count on its rows."""
+        manifest = Manifest(
+            epoch=self.number,
+            settings=self._key.settings,
+            digest=self._key.digest,
+            first=self.first,
+            rows=frozen.rows,
+            ids=str(frozen.ids),
+            schema=frozen.schema,
+            left_out=frozen.left_out,
+            parts=self._parts,
+        )
+        self.lease.check()
+        (self.folder / f"epoch-{self.number}.json").publish(_text(manifest))
+
+    def abandon(self) -> None:
+        """Delete what was frozen in vain, and the folder if there is nothing in it but this try's lease."""
+        if self._last is None:
+            self.input.delete()
+        if self.folder.names() == [self.lease.name]:
+            self.folder.delete()
+
+    def write(self, answers: DataFrame) -> None:
+        """Write *answers*, each task's as soon as it has ended."""
+        answers.write.option(_COMMITTER, "2").parquet(self._answers.path)
+
+    def answers(self, schema: StructType) -> DataFrame:
+        """Return what is answered by now, here and in earlier tries."""
+        own = Part(
+            [f"{self._answers.path.rpartition('/')[2]}/{each.below}" for each in self._answers.files()]
+        )
+        found = [self._read(part, schema) for part in [*self._parts, own] if part.files]
+        empty = self._spark.createDataFrame([], schema)
+        return reduce(DataFrame.unionAll, found) if found else empty
+
+    def _read(self, part: Part, schema: StructType) -> DataFrame:
+        files = [f"{self.folder}/{each}" for each in part.files]
+        # The name of the folder looks like a partition's.
+        rows = self._spark.read.schema(schema).option("recursiveFileLookup", "true").parquet(*files)
+        return rows.where(
+            "http.outcome IN ('ok', 'ignored')" if part.only_ok else "http.outcome <> 'stopped'"
+        )
+
+    def stopped(self, schema: StructType) -> str | None:
+        """Return why workers have given this try up; None if none has."""
+        if not self._answers.exists():
+            return None
+        rows = (
+            self._spark.read.schema(schema).option("recursiveFileLookup", "true").parquet(self._answers.path)
+        )
+        row = rows.where("http.outcome = 'stopped'").agg(F.min_by("http.error", "http.requested_at")).first()
+        return str(row[0]) if row is not None and row[0] is not None else None
+
+    def earlier(self) -> tuple[int, int]:
+        """Return how many requests and answered rows earlier tries had counted at their last sign of life."""
+        tries = [each for each in epochs(self.folder) if self.first <= each < self.number]
+        states = [state_of(self.folder, each) for each in tries]
+        known = [each for each in states if each is not None]
+        return sum(each.requests for each in known), sum(each.rows for each in known)
+
+    def keep(self, progress: Callable[[], tuple[int, int]]) -> None:
+        """Hold the lease from here on; when it is lost, what Spark does for this run is cancelled."""
+        group = f"http-enrich {self.folder.path} {self.number}"
+        self._spark.sparkContext.setJobGroup(
+            group, f"{self._key.name}, try {self.number}", interruptOnCancel=True
+        )
+        self.lease.keep(lambda: self._spark.sparkContext.cancelJobGroup(group), progress)
+
+    def judge(self, reason: str) -> None:
+        """Write down that the answers are too bad: the next try asks for the failed ones again."""
+        (self.folder / f"epoch-{self.number}.failed.json").publish(_text(Verdict(reason)))
+
+    def finish(self, sink: dict[str, Any], summary: dict[str, Any]) -> None:
+        """Write down that the run is published, and delete what is of no more use."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        (self.folder / "done.json").write(_text(Done(self._key.digest, sink, at, summary)))
+        tidy(self.folder)
+        for epoch in epochs(self.folder):
+            if epoch < self.number:
+                (self.folder / lease_name(epoch)).delete()
+
+
+KEPT = ("done.json", "report.json", "run.json", "failed")
+"""What stays of a run that was published."""
+
+
+def tidy(folder: Folder, *, kept: tuple[str, ...] = KEPT) -> None:
+    """Delete what is in *folder* but the leases and *kept*; that it fails is no reason to fail the run."""
+    # Manifests first: without them, nobody takes for whole what is deleted after them.
+    order = sorted(folder.names(), key=lambda name: (not name.startswith("epoch-"), name == "done.json"))
+    for name in order:
+        if name.endswith(".lease") or name in kept:
+            continue
+        try:
+            (folder / name).delete()
+        except Exception as error:  # noqa: BLE001 - whatever a file system may throw
+            logger.warning(
+                "could not delete %s/%s (%s); delete it by hand", folder, name, type(error).__name__
+            )
+
+
+def _text(record: msgspec.Struct) -> str:
+    return msgspec.json.encode(record).decode()

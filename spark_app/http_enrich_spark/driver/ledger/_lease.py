@@ -1,0 +1,206 @@
+"""Sees to it that one try of a run is at work at a time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from py4j.protocol import Py4JError
+from pyspark.sql import SparkSession
+
+from http_enrich_spark._logs import logger
+from http_enrich_spark.driver._errors import LeaseLostError
+from http_enrich_spark.driver._files import Folder
+
+HEARTBEAT = 2.0
+"""Seconds between two signs of life."""
+
+EXPIRY = 15.0
+"""Seconds without a sign of life after which a try is taken for dead; by then it has stopped itself."""
+
+_LONG_AGO = 4 * EXPIRY
+"""Seconds; a sign of life of that age needs no watching, whatever the clocks of two machines differ by."""
+
+
+class State(msgspec.Struct, frozen=True):
+    """What a try writes into its lease: who it is, when it wrote, and whether it has ended."""
+
+    owner: str
+    machine: str
+    processes: list[str]
+    at: float
+    ended: bool = False
+    requests: int = 0
+    rows: int = 0
+
+
+class Lease:
+    """
+    The right to work on a run, by a number, the epoch, that only grows.
+
+    Whoever has the highest one has the run. A try that finds a higher one than its own, or that
+    could not write a sign of life for `EXPIRY` seconds, has lost it and must stop.
+    """
+
+    def __init__(
+        self, folder: Folder, epoch: int, state: State, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self.epoch, self.name = epoch, lease_name(epoch)
+        self._folder, self._state, self._now = folder, state, now
+        self._file = folder / self.name
+        self._written_at = time.monotonic()
+        self._ended = threading.Event()
+        self._lost: str | None = None
+        self._thread: threading.Thread | None = None
+        self._progress: Callable[[], tuple[int, int]] = lambda: (0, 0)
+
+    @classmethod
+    def claim(cls, spark: SparkSession, folder: Folder) -> Lease:
+        """Take the next epoch of the run in *folder*."""
+        state = State(uuid4().hex, _machine(), _processes(spark), time.time())
+        while True:
+            epoch = max(epochs(folder), default=0) + 1
+            if (folder / lease_name(epoch)).claim(_encode(state)):
+                return cls(folder, epoch, state)
+
+    def wait_for_others(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Wait until every earlier try has ended, or has given no sign of life for `EXPIRY` seconds."""
+        for epoch in [each for each in epochs(self._folder) if each < self.epoch]:
+            _wait_until_over(self._folder / lease_name(epoch), epoch, self._now, sleep)
+
+    def keep(self, on_lost: Callable[[], None], progress: Callable[[], tuple[int, int]]) -> None:
+        """
+        Give signs of life from now on, and call *on_lost* once when the lease is lost.
+
+        *progress* returns how many requests were made and rows were answered, for whoever takes over.
+        """
+        self._progress = progress
+        self._thread = threading.Thread(
+            target=self._beat, args=(on_lost,), name="http-enrich-lease", daemon=True
+        )
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise `LeaseLostError` if another try has taken over."""
+        if self._lost is None and any(each > self.epoch for each in epochs(self._folder)):
+            self._lost = _TAKEN
+        if self._lost is not None:
+            raise LeaseLostError(self._lost)
+
+    def end(self) -> None:
+        """Say that this try has ended, so that nobody waits for it."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+        with suppress(Py4JError, OSError):
+            if self._folder.exists():
+                self._write(ended=True)
+
+    def _beat(self, on_lost: Callable[[], None]) -> None:
+        while not self._ended.wait(HEARTBEAT):
+            try:
+                self.check()
+                self._write()
+            except LeaseLostError:
+                return on_lost()
+            except (Py4JError, OSError) as error:
+                if time.monotonic() - self._written_at > EXPIRY - 2 * HEARTBEAT:
+                    self._lost = (
+                        f"no sign of life could be written for {EXPIRY - 2 * HEARTBEAT:.0f} s ({error})"
+                    )
+                    return on_lost()
+
+    def _write(self, *, ended: bool = False) -> None:
+        requests, rows = self._progress()
+        state = msgspec.structs.replace(
+            self._state, at=self._now(), ended=ended, requests=requests, rows=rows
+        )
+        self._file.write(_encode(state))
+        self._written_at = time.monotonic()
+
+
+_TAKEN = "another try of this run has taken over; this one stops, and publishes nothing"
+
+
+def epochs(folder: Folder) -> list[int]:
+    """Return the epochs that were ever claimed in *folder*, in order."""
+    names = [name for name in folder.names() if name.startswith("epoch-") and name.endswith(".lease")]
+    return sorted(int(name[len("epoch-") : -len(".lease")]) for name in names)
+
+
+def state_of(folder: Folder, epoch: int) -> State | None:
+    """Return what the try with that *epoch* has last written, None if that cannot be read."""
+    text = (folder / lease_name(epoch)).read()
+    try:
+        return msgspec.json.decode(text or "", type=State)
+    except msgspec.DecodeError:
+        return None  # it is being written just now
+
+
+def _wait_until_over(
+    file: Folder, epoch: int, now: Callable[[], float], sleep: Callable[[float], None]
+) -> None:
+    seen, waited = state_of(file.parent, epoch), 0.0
+    if seen is None or not _is_over(seen, now()):
+        logger.info(
+            "waiting for try %s of this run to end, or to give no sign of life for %.0f s", epoch, EXPIRY
+        )
+    while seen is None or not _is_over(seen, now()):
+        if waited >= EXPIRY:
+            return
+        sleep(_POLL)
+        state = state_of(file.parent, epoch)
+        waited = waited + _POLL if state == seen else 0.0
+        seen = state
+
+
+_POLL = 0.5
+
+
+def _is_over(state: State, now: float) -> bool:
+    dead = state.machine == _machine() and not any(map(_is_alive, state.processes))
+    return state.ended or dead or now - state.at > _LONG_AGO
+
+
+def _machine() -> str:
+    """Name the place in which process ids mean the same."""
+    namespace = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()} {namespace.readlink() if namespace.exists() else ''}"
+
+
+def _processes(spark: SparkSession) -> list[str]:
+    """Name this process and its JVM, which outlives it by a moment."""
+    jvm: Any = spark.sparkContext._jvm
+    own = Path("/proc/self").resolve().name
+    java = str(jvm.java.lang.ProcessHandle.current().pid())
+    return [f"{pid} {_started(pid)}" for pid in (own, java)]
+
+
+def _is_alive(process: str) -> bool:
+    pid, _, started = process.partition(" ")
+    # Where there is no /proc, nobody knows.
+    return not started or _started(pid) == started
+
+
+def _started(pid: str) -> str:
+    """Return when the process *pid* has started, in ticks since boot; nothing if it is gone."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else fields[19]
+    return ""
+
+
+def lease_name(epoch: int) -> str:
+    """Return the name of the lease with that *epoch*."""
+    return f"epoch-{epoch}.lease"
+
+
+def _encode(state: State) -> str:
+    return msgspec.json.encode(state).decode()

@@ -1,0 +1,96 @@
+"""The folder of a run: what outlives its tries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+from pyspark.sql import SparkSession
+
+from http_enrich_spark._logs import logger
+from http_enrich_spark.config import PipelineConfig, RunInfo, RunKey
+from http_enrich_spark.driver._errors import RunError
+from http_enrich_spark.driver._files import Folder
+
+from ._epoch import Epoch, tidy
+from ._lease import Lease, epochs
+from ._manifest import Done, Manifest, Part
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Ledger:
+    """
+    What is known of one run: its tries, their rows, their answers, and whether it was published.
+
+    `checkpoint/<pipeline and window>/` holds a lease, a manifest and a folder of answers for each try,
+    the frozen rows, and at the end the figures.
+    """
+
+    def __init__(self, spark: SparkSession, config: PipelineConfig, run: RunInfo) -> None:
+        self._spark = spark
+        self.key = RunKey.of(config, run)
+        self.folder = Folder(spark, config.checkpoint) / self.key.folder
+        self._given = config.execution.checkpoint is not None
+
+    def done(self) -> Done | None:
+        """Return how the run was published, None if it was not, or by other settings than these."""
+        done = read(self.folder / "done.json", Done)
+        return done if done is not None and done.digest == self.key.digest else None
+
+    @contextmanager
+    def epoch(self, *, fresh: bool = False) -> Iterator[Epoch]:
+        """
+        Take the run over from whoever has it, for the block.
+
+        With *fresh* nothing of earlier tries counts, and what they have left is deleted.
+        """
+        lease = Lease.claim(self._spark, self.folder)
+        try:
+            lease.wait_for_others()
+            if fresh or (self.folder / "done.json").exists():
+                tidy(self.folder, kept=())
+            last = None if fresh else self._last_manifest()
+            yield Epoch(self._spark, self.folder, lease, self.key, last, self._parts(last))
+        finally:
+            lease.end()
+            self._leave_no_empty_folder()
+
+    def _leave_no_empty_folder(self) -> None:
+        if not self._given:
+            self.folder.parent.delete_empty()
+
+    def _last_manifest(self) -> Manifest | None:
+        """Return that of the last try with these settings; say what has changed since the last of all."""
+        found = [read(self.folder / f"epoch-{each}.json", Manifest) for each in epochs(self.folder)]
+        known = [each for each in found if each is not None]
+        same = [each for each in known if each.digest == self.key.digest]
+        if known and known[-1].digest != self.key.digest:
+            changes = ", ".join(self.key.changes(known[-1].settings))
+            how = "goes on with answers of a try before that" if same else "starts afresh"
+            logger.warning("%s changed since the last try, so this one %s", changes, how)
+        return same[-1] if same else None
+
+    def _parts(self, last: Manifest | None) -> list[Part]:
+        """Return the answers that count: what is there now, and not what a dying try may still add."""
+        if last is None:
+            return []
+        files = [f"epoch={last.epoch}/{each.below}" for each in (self.folder / f"epoch={last.epoch}").files()]
+        parts = [*last.parts, Part(files)]
+        if (self.folder / f"epoch-{last.epoch}.failed.json").exists():
+            parts = [msgspec.structs.replace(part, only_ok=True) for part in parts]
+        return [part for part in parts if part.files]
+
+
+def read(file: Folder, type: type[T]) -> T | None:
+    """Return what *file* holds, None if it is not there; raises `RunError` if it holds something else."""
+    text = file.read()
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=type)
+    except msgspec.DecodeError as error:
+        msg = f"{file} cannot be read ({error}); was it written by another version? Then delete its folder"
+        raise RunError(msg) from error

@@ -1,0 +1,59 @@
+"""What a try writes down before its first request: its rows, and which answers it counts as there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+VERSION = 1
+"""Of the files in a run's folder; another one is not read."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """
+    Answers of earlier tries, as files below the run's folder.
+
+    Of `only_ok` parts the failures do not count: their try has failed because of them, so they are
+    asked again.
+    """
+
+    files: list[str]
+    only_ok: bool = False
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """
+    The start of one epoch.
+
+    `first` is the epoch that has frozen the rows, `rows` how many they are, `ids` the fingerprint of
+    their ids (a number too large for JSON) and `schema` theirs; `left_out` counts rows that shared an
+    id with one of them.
+    """
+
+    epoch: int
+    settings: dict[str, Any]
+    digest: str
+    first: int
+    rows: int
+    ids: str
+    schema: str
+    left_out: int = 0
+    parts: list[Part] = []
+    version: int = VERSION
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """That a try has judged its answers to be too bad to be published, and why."""
+
+    reason: str
+
+
+class Done(msgspec.Struct, frozen=True):
+    """That the run was published: by which settings, into which sink, and with what figures."""
+
+    digest: str
+    sink: dict[str, Any]
+    at: str
+    summary: dict[str, Any]
+    version: int = VERSION
