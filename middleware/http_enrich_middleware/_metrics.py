@@ -66,6 +66,11 @@ class Histogram(msgspec.Struct):
         found["max_ms"] = self.longest
         return {"count": int(sketch.count), **{name: round(value, 3) for name, value in found.items()}}
 
+    def buckets(self) -> list[tuple[float, int]]:
+        """Return how many took up to so many milliseconds and longer than those before, for a chart."""
+        found = [(0.0, self.zeros)] if self.zeros else []
+        return found + [(round(LATENCY_GAMMA**bin, 3), count) for bin, count in sorted(self.bins.items())]
+
 
 class Snapshot(msgspec.Struct):
     """

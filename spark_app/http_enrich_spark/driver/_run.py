@@ -21,6 +21,7 @@ from ._facts import Frozen
 from ._freeze import first_rows, freeze
 from ._metrics import RunMetrics
 from ._names import ROW
+from ._report import report_of, write_report
 from ._sink import check_sink, publish, rehearse, sink_exists
 from ._source import check_columns, read_source, response_schema
 from ._summary import Counts, RunSummary, count
@@ -99,6 +100,7 @@ class _Try:
             self._epoch.lease.check()
             publish(answers, self._config.sink)
             summary = self._summary(frozen, counts, resumed, seconds)
+            write_report(report_of(summary, counts, {}), self._epoch.folder)
             self._epoch.finish(plain(self._config.sink), summary.as_dict())
         logger.info("%s: published %s rows to %s", summary.pipeline, f"{summary.rows_out:,}", summary.sink)
         return summary

@@ -111,6 +111,7 @@ def test_figures_are_all_that_is_left_after_publishing(spark: SparkSession, tmp_
     assert sorted(path.name for path in (tmp_path / "_http_enrich").glob("*/*")) == [
         "done.json",
         "epoch-1.lease",
+        "report.json",
     ]
 
 
