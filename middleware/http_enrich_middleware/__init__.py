@@ -14,7 +14,7 @@ from ._exchange import (
 )
 from ._metrics import LATENCY_GAMMA, Histogram, Metrics, Snapshot
 from ._origin import Origin, OriginName, origin_of
-from ._permits import LocalPermits, PermitSource, Rate
+from ._permits import PACED, LocalPermits, PermitSource, PermitWindow, Rate
 from ._redact import Redactor
 from ._registry import (
     DeferredConfig,
@@ -26,32 +26,52 @@ from ._registry import (
 from ._retry_after import retry_after
 from ._runtime import RunState, WorkerRuntime
 from ._step import NotSentError, Step
+from ._token import (
+    Ask,
+    Grant,
+    NoTokenError,
+    RefusedError,
+    Token,
+    TokenKeeper,
+    TokenSource,
+    UnavailableError,
+)
 
 __all__ = [
     "AUTHORIZING",
     "CIRCUIT_OPEN",
     "DEADLINE_EXCEEDED",
     "LATENCY_GAMMA",
+    "PACED",
     "RUN_STOPPED",
     "Advice",
+    "Ask",
     "DeferredConfig",
     "Failure",
+    "Grant",
     "Handler",
     "Histogram",
     "LocalPermits",
     "Metrics",
     "Middleware",
     "MiddlewareConfig",
+    "NoTokenError",
     "NotSentError",
     "Origin",
     "OriginName",
     "PermitSource",
+    "PermitWindow",
     "Rate",
     "Redactor",
+    "RefusedError",
     "RequestExchange",
     "RunState",
     "Snapshot",
     "Step",
+    "Token",
+    "TokenKeeper",
+    "TokenSource",
+    "UnavailableError",
     "UnknownMiddlewareError",
     "Verdict",
     "WorkerRuntime",

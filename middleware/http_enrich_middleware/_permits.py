@@ -89,7 +89,7 @@ class LocalPermits:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        self._windows = [_Window(rate) for rate in rates]
+        self._windows = [PermitWindow(rate) for rate in rates]
         self._clock, self._sleep = clock, sleep
         self._ready_at = -math.inf
         self._turn = asyncio.Lock()
@@ -141,8 +141,8 @@ class LocalPermits:
             return True
 
 
-class _Window:
-    """One rate: when its next permit is due, by the window and by the pace."""
+class PermitWindow:
+    """One rate: when its next permit is due, by the window and by the pace, in seconds of any clock."""
 
     def __init__(self, rate: Rate) -> None:
         self._per = rate.per
@@ -165,3 +165,15 @@ class _Window:
         self._full_at = full_at = (now if full_at < now else full_at) + self._interval
         by_window, by_pace = self._taken[self._next] + self._per, full_at - self._ahead
         return by_pace if by_pace > by_window else by_window
+
+    def give_back(self, count: int) -> None:
+        """Take the last *count* permits for unused."""
+        for _ in range(min(count, len(self._taken))):
+            self._next = (self._next or len(self._taken)) - 1
+            self._taken[self._next] = -math.inf
+            self._full_at -= self._interval
+
+    @property
+    def due(self) -> float:
+        """When the next permit is due."""
+        return max(self._full_at - self._ahead, self._taken[self._next] + self._per)

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from http_enrich_transport import Settings, at_key, did_you_mean
 
 from ._exchange import Middleware
+from ._permits import Rate
 from ._runtime import WorkerRuntime
 
 ENTRY_POINTS = "http_enrich.middleware"
@@ -53,7 +54,14 @@ class MiddlewareConfig(Settings):
     changes_answers: ClassVar[bool] = True
     """Whether other options can lead to other answers, so that those of an earlier try do not count."""
 
+    asks_for_tokens: ClassVar[bool] = False
+    """Whether the middleware asks an authorization server, which one worker can do for all."""
+
     type: str
+
+    def cluster_rates(self) -> list[Rate]:
+        """Return the rates that all workers together have to keep to."""
+        return []
 
 
 class DeferredConfig(MiddlewareConfig):

@@ -15,6 +15,7 @@ from http_enrich_transport import TransportRequest, TransportResponse, WarmupRep
 from ._metrics import Metrics
 from ._permits import LocalPermits, PermitSource, Rate
 from ._redact import Redactor
+from ._token import Ask
 
 Send = Callable[[TransportRequest], Awaitable[TransportResponse]]
 
@@ -73,6 +74,8 @@ class WorkerRuntime:
     """The run's data window, as a text that is the same whenever that window is run again."""
     cluster_permits: Callable[[Sequence[Rate]], PermitSource] | None = None
     """Keeps rates for the whole cluster; without it each worker keeps to its share of them."""
+    ask_through: Callable[[str, Ask], Ask] = lambda _, ask: ask
+    """Takes a middleware's type and its way to ask for a token; returns the way that it is to go instead."""
     redactor: Redactor = field(default_factory=Redactor)
     counters: Counter[str] = field(default_factory=Counter)
     """What steps count for the report, such as `cache.hits`."""

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import math
 
-from http_enrich_middleware import Handler, Middleware, RequestExchange, Verdict, WorkerRuntime
+from http_enrich_middleware import (
+    Ask,
+    Handler,
+    Middleware,
+    NoTokenError,
+    RequestExchange,
+    Token,
+    TokenKeeper,
+    TokenSource,
+    Verdict,
+    WorkerRuntime,
+)
 
 from ._credentials import AuthConfig, credentials_for
-from ._token import Ask, NoTokenError, Token, TokenKeeper, TokenSource
 
 RENEWALS, RENEWAL_EVERY = 20, 5.0
 """
@@ -22,6 +32,7 @@ def renewing(config: AuthConfig, runtime: WorkerRuntime, ask: Ask) -> Middleware
     """Return the middleware that sends the tokens it gets by *ask*."""
     covers = credentials_for(config, runtime).covers
     # Two entries of one type must not push each other's tokens out of the redactor.
+    ask = runtime.ask_through(config.type, ask)
     source: TokenSource = TokenKeeper(ask, runtime, f"{config.type} {id(config)}")
     desk = _Desk(source, runtime)
     current = source.current

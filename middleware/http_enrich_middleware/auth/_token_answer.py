@@ -8,10 +8,8 @@ from typing import Any
 
 import msgspec
 
-from http_enrich_middleware import retry_after
+from http_enrich_middleware import Grant, RefusedError, UnavailableError, retry_after
 from http_enrich_transport import RETRYABLE_KINDS, TransportResponse
-
-from ._token import Grant, RefusedError, UnavailableError
 
 # As in `retry`: after these another request may be answered otherwise.
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})

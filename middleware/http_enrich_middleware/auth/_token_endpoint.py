@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import quote_plus
 
 from pydantic import AfterValidator, Field, model_validator
 
-from http_enrich_middleware import WorkerRuntime, origin_of
+from http_enrich_middleware import RefusedError, WorkerRuntime, origin_of
 from http_enrich_transport import SecretText, TransportRequest, refuse, split_http_url
 
 from ._credentials import AuthConfig
-from ._token import RefusedError
 from ._token_answer import Answer, read_answer
 
 _OURS = frozenset(
@@ -58,6 +57,8 @@ Shown = SecretText | Annotated[str, Field(min_length=1)]
 
 class TokenEndpointConfig(AuthConfig):
     """Where tokens come from, and as whom to ask for them."""
+
+    asks_for_tokens: ClassVar[bool] = True
 
     token_url: TokenUrl | None
     allow_http: bool = False

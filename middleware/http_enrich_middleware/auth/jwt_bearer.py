@@ -6,12 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from http_enrich_middleware import Middleware, WorkerRuntime
+from http_enrich_middleware import Ask, Grant, Middleware, WorkerRuntime
 from http_enrich_transport import Seconds, SecretText
 
 from ._jwt import Algorithm, Signer
 from ._renewing import renewing
-from ._token import Ask, Grant
 from ._token_answer import granted
 from ._token_endpoint import TokenEndpoint, TokenEndpointConfig, TokenUrl
 

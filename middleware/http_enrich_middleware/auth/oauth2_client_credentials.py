@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from http_enrich_middleware import Middleware, WorkerRuntime
+from http_enrich_middleware import Grant, Middleware, WorkerRuntime
 from http_enrich_transport import SecretText
 
 from ._renewing import renewing
-from ._token import Grant
 from ._token_answer import granted
 from ._token_endpoint import Shown, TokenEndpoint, TokenEndpointConfig, TokenUrl
 

@@ -60,6 +60,10 @@ class Config(MiddlewareConfig):
             raise ValueError(msg)
         return self
 
+    def cluster_rates(self) -> list[Rate]:
+        """Return the rates that all workers together have to keep to."""
+        return self.parsed() if self.scope == "cluster" else []
+
     def parsed(self) -> list[Rate]:
         """Return the rates to keep."""
         if self.rates is not None:

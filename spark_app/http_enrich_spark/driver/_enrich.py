@@ -10,6 +10,7 @@ from pyspark.sql.types import DataType, StructField, StructType
 
 from http_enrich_middleware import Snapshot
 from http_enrich_spark.config import PipelineConfig, RunInfo
+from http_enrich_spark.coordinator import Coordinator
 from http_enrich_spark.worker import HTTP_DDL, EnrichBatches, WorkerPlan
 
 from ._names import RESERVED, ROW
@@ -25,14 +26,15 @@ def enrich(
     count: int,
     config: PipelineConfig,
     run: RunInfo,
+    coordinator: Coordinator,
     report: Callable[[Snapshot], None] | None = None,
 ) -> DataFrame:
     """
     Return *rows* (*count* of them) with the column `http`.
 
     Nothing happens until the result is written. Whoever uses it twice sends
-    every request twice: write it once and read what was written. *report* travels
-    to the workers, who tell it what their middleware have counted.
+    every request twice: write it once and read what was written. *coordinator* hands out what is secret;
+    *report* travels to the workers, who tell it what their middleware have counted.
     """
     tasks = _tasks(rows, count, config.execution.batch_size)
     buckets = rows.repartition(tasks, ROW)
@@ -40,7 +42,9 @@ def enrich(
     plain = [f"{RESERVED}_{position}" for position in range(len(rows.columns))]
     fields = [StructField(name, field.dataType) for name, field in zip(plain, rows.schema, strict=True)]
     slots = rows.sparkSession.sparkContext.defaultParallelism
-    worker = EnrichBatches(WorkerPlan.of(config, run, slots=slots), rows.columns, report)
+    plan = WorkerPlan.of(config, run, slots=slots, link=coordinator.link)
+    worker = EnrichBatches(plan, rows.columns, report)
+    coordinator.guard(worker.secrets)
     answered = buckets.toDF(*plain).mapInArrow(worker, answered_schema(StructType(fields)))
     return answered.toDF(*rows.columns, "http")
 

@@ -13,7 +13,9 @@ from pyspark.sql.types import StructType
 
 from http_enrich_spark._logs import logger
 from http_enrich_spark.config import PipelineConfig, RunInfo, plain
+from http_enrich_spark.coordinator import Coordinator
 
+from ._cluster import ProgressLog, coordinator
 from ._columns import columns_of
 from ._enrich import answered_schema, enrich
 from ._errors import RunError, first_line
@@ -25,6 +27,7 @@ from ._report import report_of, write_report
 from ._sink import check_sink, publish, rehearse, sink_exists
 from ._source import check_columns, read_source, response_schema
 from ._summary import Counts, RunSummary, count
+from ._watch import Watch
 from .ledger import Done, Epoch, Ledger
 
 
@@ -76,6 +79,7 @@ class _Try:
         self._spark, self._config, self._run, self._epoch = spark, config, run, epoch
         self._metrics = RunMetrics(spark, config)
         self._response = response_schema(config)
+        self._coordinator: Coordinator | None = None
 
     def run(self) -> RunSummary:
         try:
@@ -135,8 +139,15 @@ class _Try:
         started = time.monotonic()
         if left > 0:
             logger.info("%s: enriching %s rows", name, f"{left:,}")
-            self._epoch.write(enrich(rows, left, self._config, self._run, self._metrics.report))
+            self._ask(rows, left, frozen.rows)
         return resumed, time.monotonic() - started
+
+    def _ask(self, rows: DataFrame, left: int, total: int) -> None:
+        with coordinator(self._spark, self._config, self._run) as self._coordinator:
+            log = ProgressLog(self._coordinator, total, total - left)
+            with Watch(log.look):
+                report = self._metrics.report
+                self._epoch.write(enrich(rows, left, self._config, self._run, self._coordinator, report))
 
     def _judged(self, frozen: Frozen, answered: StructType) -> tuple[Counts, DataFrame]:
         """Return the answers, ready to be published; raises `RunError` if they must not be."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -14,6 +14,7 @@ from ._compile import Row
 from ._manager import WorkerResourceManager
 from ._plan import WorkerPlan
 from ._record import HttpRecord, Keep, broken, record, to_arrow, unsent
+from ._sealed import opened, seal
 from ._values import InvalidRequestError, position_of, read_column
 from ._window import Window
 
@@ -41,30 +42,36 @@ class EnrichBatches:
 
     *names* are the columns of the batches as the pipeline knows them, in order;
     *report* is told, at the end of each partition, what the middleware have counted.
+    `secrets` stay behind when it travels; workers get them from the driver that their plan names.
     """
 
     def __init__(
         self, plan: WorkerPlan, names: Sequence[str], report: Callable[[Snapshot], None] | None = None
     ) -> None:
-        self._plan = plan
+        self._plan, self.secrets = seal(plan)
         self._names = names
         self._report = report
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "secrets"}
+
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Enrich *batches*; this is what `mapInArrow` calls on a worker."""
-        with WorkerResourceManager.lease(self._plan) as manager:
+        plan = opened(self._plan)
+        with WorkerResourceManager.lease(plan) as manager:
             window: Window[_Item, _Done] = Window(
                 manager.loop,
                 _Exchanger(manager).run,
-                concurrency=self._plan.concurrency,
+                concurrency=plan.concurrency,
                 alive=lambda: manager.alive,
             )
-            columns = [*manager.builder.columns, *self._plan.id_columns]
+            columns = [*manager.builder.columns, *plan.id_columns]
             positions = [position_of(name, self._names) for name in columns]
             for results in window.run(_items(batches, positions)):
                 yield from _output(results)
             if self._report is not None:
                 self._report(manager.drain())
+            manager.report()
 
 
 class _Exchanger:
@@ -75,6 +82,7 @@ class _Exchanger:
         self._id_starts = len(manager.builder.columns)
         self._handler = manager.handler
         self._run_state = manager.run
+        self._tally = manager.tally
         self._keep = Keep(manager.plan.keep_headers, manager.plan.keep_body, manager.redactor)
 
     async def run(self, item: _Item) -> _Done:
@@ -85,7 +93,9 @@ class _Exchanger:
         try:
             request = self._build(item.row)
         except InvalidRequestError as error:
-            return _Done(item.batch, item.position, unsent("invalid_request", str(error)))
+            http = unsent("invalid_request", str(error))
+            self._tally.note_unsent(http)
+            return _Done(item.batch, item.position, http)
         exchange = RequestExchange(request, row_id=tuple(item.row[self._id_starts :]))
         requested_at, started = time.time_ns() // 1000, time.monotonic()
         try:
@@ -94,6 +104,7 @@ class _Exchanger:
             http = record(exchange, requested_at=requested_at, elapsed_ms=elapsed_ms, keep=self._keep)
         except Exception as error:  # noqa: BLE001 - one row must not take the task with it
             http = broken(exchange, type(error).__name__)
+        self._tally.note(http, exchange)
         return _Done(item.batch, item.position, http)
 
 

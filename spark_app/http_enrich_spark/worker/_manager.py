@@ -7,9 +7,11 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import ClassVar
 
 from http_enrich_middleware import (
@@ -23,10 +25,12 @@ from http_enrich_middleware import (
 )
 from http_enrich_spark._ending import at_end
 from http_enrich_spark._logs import log_to, logger
+from http_enrich_spark.coordinator import Client, Link
 from http_enrich_transport import TransportEngine, TransportRuntimeFactory, new_event_loop
 
 from ._plan import WorkerPlan
 from ._request import RequestBuilder
+from ._tally import Tally
 
 MAX_PLANS = 4
 """
@@ -36,6 +40,9 @@ long-lived application would collect them; but runs that take turns must not ope
 
 CLOSE_SECONDS = 1.5
 """Less than a worker is given before it is killed, and enough for a TLS peer far away."""
+
+_REPORT_SECONDS = 3.0
+"""More than the driver takes to answer; whoever waits is a task at its end."""
 
 _DRAIN_SECONDS = 10.0
 """More than a busy event loop takes to answer; a dead one never does."""
@@ -116,6 +123,8 @@ class WorkerResourceManager:
         self.builder = RequestBuilder(plan.endpoint)
         self.redactor = Redactor(plan.secrets)
         self.run = RunState()
+        self.tally = Tally(Counter())
+        self._client: Client | None = None
         self.loop = new_event_loop()
         self.handler: Handler
         self._job = plan.job
@@ -147,6 +156,7 @@ class WorkerResourceManager:
         taken: Future[Snapshot] = Future()
 
         def take() -> None:
+            self.tally.before_reset()
             taken.set_result(self._runtime.metrics.drain(self._runtime.counters))
 
         try:
@@ -156,6 +166,13 @@ class WorkerResourceManager:
             # The rows are answered and paid for: figures are not worth a task.
             logger.warning("the counts of this worker are lost: its event loop does not answer")
             return Snapshot()
+
+    def report(self) -> None:
+        """Tell the driver now what was counted; it does not matter if that fails."""
+        client = self._client
+        if client is not None:
+            with suppress(RuntimeError, TimeoutError):
+                asyncio.run_coroutine_threadsafe(client.sync(), self.loop).result(_REPORT_SECONDS)
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
         """Close the transport and end the thread; whatever is not done after *timeout* is left behind."""
@@ -208,6 +225,9 @@ class WorkerResourceManager:
             # Not `async with`: what a warm-up has opened when it is cut short has to be closed as well.
             await engine.__aenter__()
             self._runtime = self._runtime_with(engine)
+            self.tally = Tally(self._runtime.counters)
+            if self.plan.link is not None:
+                await self._connect(self.plan.link)
             self.handler = build_chain(with_defaults(self.plan.middleware), engine, self._runtime)
             self._opened.set_result(None)
             await asyncio.Event().wait()
@@ -215,7 +235,21 @@ class WorkerResourceManager:
             self._stopping = True
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
+                    if self._client is not None:
+                        await self._client.close()
                     await engine.__aexit__(None, None, None)
+
+    async def _connect(self, link: Link) -> None:
+        """Let permits, tokens and the brake be those of the whole cluster."""
+        client = Client(link, self.run, lambda: self.tally.take(), slots=self.plan.slots)
+        self._runtime = replace(
+            self._runtime,
+            cluster_permits=client.permits,
+            ask_through=client.ask_through,
+            brake=client.brake,
+        )
+        await client.open()
+        self._client = client
 
     def _runtime_with(self, engine: TransportEngine) -> WorkerRuntime:
         plan = self.plan

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from http_enrich_middleware import MiddlewareConfig
 from http_enrich_spark.config import EndpointConfig, PipelineConfig, RunInfo, secret_texts
+from http_enrich_spark.coordinator import Link
 from http_enrich_transport import TransportConfig
 
 
@@ -31,11 +32,20 @@ class WorkerPlan:
     """The columns whose values a middleware asks for; none if there is no such middleware."""
     slots: int = 1
     """Workers that may be at work at the same time in the whole cluster."""
+    link: Link | None = None
+    """Where the driver listens; without it, a worker is on its own."""
     job: str = field(default_factory=lambda: uuid4().hex, compare=False)
     """Tells a plan from an equal one that was made for another run."""
 
     @classmethod
-    def of(cls, config: PipelineConfig, run: RunInfo | None = None, *, slots: int = 1) -> Self:
+    def of(
+        cls,
+        config: PipelineConfig,
+        run: RunInfo | None = None,
+        *,
+        slots: int = 1,
+        link: Link | None = None,
+    ) -> Self:
         """Return the plan for *config*."""
         asked = any(each.needs_row_id for each in config.middleware)
         return cls(
@@ -44,11 +54,12 @@ class WorkerPlan:
             middleware=tuple(config.middleware),
             concurrency=config.concurrency,
             keep_headers=tuple(config.response.headers),
-            keep_body=config.response.keep_body or config.response.schema_ is not None,
+            keep_body=config.keeps_bodies,
             pipeline=config.name,
             window=run.window if run else "",
             id_columns=tuple(config.source.id) if asked else (),
             slots=slots,
+            link=link,
         )
 
     @property

@@ -10,7 +10,7 @@ import math
 import pytest
 
 from http_enrich_middleware import DEADLINE_EXCEEDED, RUN_STOPPED, Failure
-from http_enrich_middleware.auth._token import (
+from http_enrich_middleware._token import (
     Grant,
     NoTokenError,
     RefusedError,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from http_enrich_middleware.auth._token import Grant, RefusedError, UnavailableError
+from http_enrich_middleware._token import Grant, RefusedError, UnavailableError
 from http_enrich_middleware.auth._token_answer import granted, read_answer
 from http_enrich_transport import RETRYABLE_KINDS, Sent, TransportErrorKind, TransportResponse
 from tests.support.chain import EPOCH, answer, failure

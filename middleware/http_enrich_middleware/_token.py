@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from http_enrich_middleware import DEADLINE_EXCEEDED, RUN_STOPPED, Failure, WorkerRuntime
+from ._exchange import DEADLINE_EXCEEDED, RUN_STOPPED, Failure
+
+if TYPE_CHECKING:
+    from ._runtime import WorkerRuntime
 
 ATTEMPTS = 3
 """Requests for a token before the rows that wait for it are told that there is none."""

@@ -1,0 +1,18 @@
+"""One voice for all workers: permits, tokens, secrets and counts. Knows nothing of Spark."""
+
+from ._client import Client, UnreachableError, fetch_secrets
+from ._link import Link
+from ._progress import Pace, progress_line
+from ._server import Coordinator
+from ._totals import Totals
+
+__all__ = [
+    "Client",
+    "Coordinator",
+    "Link",
+    "Pace",
+    "Totals",
+    "UnreachableError",
+    "fetch_secrets",
+    "progress_line",
+]

@@ -1,0 +1,109 @@
+"""Books permits for a whole cluster, each for a time of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+
+from http_enrich_middleware import PACED, PermitWindow, Rate
+
+from ._messages import Lease
+
+LATENESS = 0.03
+"""How late a permit may be used, as a share of the shortest window; all windows are longer by as much."""
+
+MAX_LATENESS = 1.0
+"""Seconds."""
+
+BLOCK, SMALLEST_BLOCK = 0.1, 0.02
+"""Seconds' worth of the whole rate that one worker gets at once; with many workers it is less."""
+
+AHEAD = 0.5
+"""Seconds: permits are booked for no later than that, so that nobody holds many that he will not use."""
+
+PATIENCE = 2.0
+"""Seconds; if the next permit is later than that, nobody is kept waiting for it."""
+
+_FASTEST = 10_000
+"""Permits per second for a limit that says nothing about seconds."""
+
+
+class Book:
+    """
+    The permits of one rate limit.
+
+    Workers are served in turn: each gets a block of times at which it alone may send. A time is counted in
+    every window as if it were used then, and as a window is longer than asked for by as much as a worker may
+    be late, no window of the real length ever holds more than its limit. Whatever a worker leaves unused
+    has gone by, except in quotas, which are windows of more than a minute.
+    """
+
+    def __init__(
+        self,
+        rates: Sequence[Rate],
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        share: Callable[[], float] = lambda: 1.0,
+    ) -> None:
+        self._clock, self._sleep, self._share = clock, sleep, share
+        self.good_for = min(LATENESS * min(rate.per for rate in rates), MAX_LATENESS)
+        self._windows = [PermitWindow(self._longer(rate)) for rate in rates]
+        self._quotas = [window for window, rate in zip(self._windows, rates, strict=True) if rate.per > PACED]
+        paced = [rate.limit / rate.per for rate in rates if rate.per <= PACED]
+        self._per_second = min(paced, default=_FASTEST)
+        self._ready_at = -math.inf
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    async def lease(self, want: int, unused: int = 0) -> Lease:
+        """Wait for this worker's turn, and book up to *want* permits; *unused* ones are taken back."""
+        asked = self._clock()
+        self._give_back(unused)
+        self._waiting += 1
+        try:
+            async with self._turn:
+                booked = await self._book(min(want, self._block()))
+        finally:
+            self._waiting -= 1
+        now = self._clock()
+        ready_in = 0.0 if booked else max(0.0, self._ready_at - now)
+        return Lease([max(0.0, at - now) for at in booked], self.good_for, now - asked, ready_in)
+
+    def pause(self, seconds: float) -> None:
+        """Book nothing for so long."""
+        self._ready_at = max(self._ready_at, self._clock() + seconds)
+
+    def _block(self) -> int:
+        seconds = min(BLOCK, max(SMALLEST_BLOCK, AHEAD / max(1, self._waiting)))
+        return max(1, int(self._per_second * seconds))
+
+    def _longer(self, rate: Rate) -> Rate:
+        return Rate(
+            rate.limit, rate.per + self.good_for, rate.burst or (rate.limit if rate.per > PACED else 1)
+        )
+
+    async def _book(self, want: int) -> list[float]:
+        while (early := self._ready_at - AHEAD - self._clock()) > 0:
+            if early > PATIENCE:
+                return []
+            await self._sleep(early)
+        booked: list[float] = []
+        latest = self._clock() + AHEAD
+        while len(booked) < want and (not booked or self._ready_at <= latest):
+            booked.append(self._take())
+        return booked
+
+    def _take(self) -> float:
+        at = max(self._clock(), self._ready_at)
+        due = max([window.take(at) for window in self._windows])
+        # Workers that are not heard of use their own share of the limit, which is then not ours to give.
+        self._ready_at = at + (due - at) / max(0.01, self._share())
+        return at
+
+    def _give_back(self, unused: int) -> None:
+        if unused and self._quotas:
+            for window in self._quotas:
+                window.give_back(unused)
+            self._ready_at = min(self._ready_at, max(window.due for window in self._windows))

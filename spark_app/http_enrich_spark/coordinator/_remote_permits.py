@@ -1,0 +1,133 @@
+"""Permits that a worker leases from the driver."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from http_enrich_middleware import PermitSource
+
+from ._messages import Lease
+
+Ask = Callable[[int, int], Awaitable["Lease | None"]]
+"""Asks for so many permits, giving so many back; None if the driver cannot be reached."""
+
+RETRY_AFTER = 3.0
+"""Seconds for which a worker that did not reach the driver keeps to its own share."""
+
+
+class RemotePermits:
+    """
+    A worker's part of a rate limit of the whole cluster.
+
+    It asks for the next block while it uses the present one. When the driver does not answer, it falls
+    back to *own*, the worker's share of the limit.
+    """
+
+    def __init__(self, ask: Ask, own: PermitSource, *, clock: Callable[[], float]) -> None:
+        self._ask, self._own, self._clock = ask, own, clock
+        self._booked: deque[tuple[float, float]] = deque()
+        self._low = 0
+        self._used = self._unused = 0
+        self._waiting = 0
+        self._turn = asyncio.Lock()
+        self._news = asyncio.Event()
+        self._asking: asyncio.Task[None] | None = None
+        self._own_until = self._paused_until = self._nothing_before = -math.inf
+
+    def take(self) -> bool:
+        """Take a permit if there is one at once, and nobody waits for it."""
+        return not self._waiting and self._take()
+
+    async def acquire(self, until: float) -> bool:
+        """Wait for a permit and take it; False if there is none before *until*."""
+        if self.take():
+            return True
+        left = until - self._clock()
+        if left <= 0 or self._nothing_before >= until:
+            return False
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(None if left == math.inf else left):
+                async with self._turn:
+                    return await self._wait(until)
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting -= 1
+
+    def pause(self, seconds: float) -> None:
+        """Hand out nothing for so long."""
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
+        self._own.pause(seconds)
+
+    def close(self) -> None:
+        """Ask for nothing any more."""
+        if self._asking is not None:
+            self._asking.cancel()
+
+    def _take(self) -> bool:
+        now = self._clock()
+        if now < self._own_until:
+            return self._own.take()
+        booked = self._booked
+        while booked:
+            at, until = booked[0]
+            if now > until or at < self._paused_until:
+                booked.popleft()
+                self._unused += 1
+                continue
+            if now < at:
+                return False
+            booked.popleft()
+            self._used += 1
+            if len(booked) <= self._low:
+                self._refill()
+            return True
+        self._refill()
+        return False
+
+    async def _wait(self, until: float) -> bool:
+        while not self._take():
+            now = self._clock()
+            if now < self._own_until:
+                return await self._own.acquire(until)
+            if self._nothing_before >= until:
+                return False
+            if self._booked:
+                await asyncio.sleep(max(0.0, self._booked[0][0] - now))
+            else:
+                self._news.clear()
+                self._refill()
+                await self._news.wait()
+        return True
+
+    def _refill(self) -> None:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.get_running_loop().create_task(self._fetch())
+
+    async def _fetch(self) -> None:
+        wait = max(self._nothing_before, self._paused_until) - self._clock()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        want, unused = max(1, self._waiting + self._used - len(self._booked)), self._unused
+        self._used = self._unused = 0
+        asked = self._clock()
+        lease = await self._ask(want, unused)
+        if lease is None:
+            self._unused += unused
+            self._own_until = self._clock() + RETRY_AFTER
+        else:
+            self._keep(lease, asked)
+        self._news.set()
+
+    def _keep(self, lease: Lease, asked: float) -> None:
+        came = self._clock()
+        # Some of the way may lie behind the answer, which makes the permits later than they were booked for.
+        late = max(0.0, came - asked - lease.held)
+        good_for = max(lease.good_for - late, lease.good_for / 2)
+        self._booked.extend((came + delay, came + delay + good_for) for delay in lease.delays)
+        self._low = len(lease.delays) // 2
+        self._nothing_before = came + lease.ready_in if not lease.delays else -math.inf

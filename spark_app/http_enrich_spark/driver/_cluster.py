@@ -1,0 +1,70 @@
+"""What the coordinator has to know of Spark."""
+
+from __future__ import annotations
+
+import time
+
+from py4j.protocol import Py4JError
+from pyspark.sql import SparkSession
+
+from http_enrich_middleware import Redactor, WorkerRuntime
+from http_enrich_spark._logs import logger
+from http_enrich_spark.config import PipelineConfig, RunInfo
+from http_enrich_spark.coordinator import Coordinator, Pace, progress_line
+from http_enrich_spark.worker import WorkerPlan
+from http_enrich_transport import TransportEngine, TransportRuntimeFactory
+
+LINE_EVERY = 5.0
+"""Seconds between two lines of progress."""
+
+
+def coordinator(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> Coordinator:
+    """Return the coordinator for a run of *config*, to be entered."""
+    transport = config.transport.model_copy(update={"warmup_timeout": 0})
+
+    def engine() -> TransportEngine:
+        return TransportRuntimeFactory(transport, base_url=config.endpoint.base_url).create()
+
+    runtime = WorkerRuntime(
+        base_url=config.endpoint.base_url,
+        base_timeout=config.transport.base_timeout,
+        pipeline=config.name,
+        window=run.window,
+        redactor=Redactor(WorkerPlan.of(config).secrets),
+    )
+    asks = any(each.asks_for_tokens for each in config.middleware)
+    return Coordinator(
+        config.middleware,
+        host=spark.sparkContext.getConf().get("spark.driver.host") or "127.0.0.1",
+        slots=spark.sparkContext.defaultParallelism,
+        runtime=runtime,
+        busy=lambda: _running_tasks(spark),
+        **({"engine": engine} if asks else {}),
+    )
+
+
+def _running_tasks(spark: SparkSession) -> int:
+    """Return how many tasks Spark has at work; none if it does not say."""
+    try:
+        tracker = spark.sparkContext.statusTracker()
+        stages = [tracker.getStageInfo(each) for each in tracker.getActiveStageIds()]
+    except Py4JError:
+        return 0
+    return sum(each.numActiveTasks for each in stages if each is not None)
+
+
+class ProgressLog:
+    """Logs a line now and then while a run of *total* rows, *before* of them answered earlier, is at work."""
+
+    def __init__(self, coordinator: Coordinator, total: int, before: int) -> None:
+        self._coordinator, self._total, self._before = coordinator, total, before
+        self._pace, self._next = Pace(), time.monotonic() + LINE_EVERY
+
+    def look(self) -> None:
+        """Log a line if it is time for one."""
+        now = time.monotonic()
+        totals = self._coordinator.totals()
+        pace = self._pace.at(now, totals.rows)
+        if now >= self._next:
+            self._next = now + LINE_EVERY
+            logger.info("%s", progress_line(totals, total=self._total, before=self._before, pace=pace))
