@@ -85,3 +85,7 @@ def run(
     except (PipelineError, RunError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(msgspec.json.format(msgspec.json.encode(figures)).decode())
+
+
+if __name__ == "__main__":
+    main()

@@ -4,9 +4,10 @@ from ._client import Client, UnreachableError, fetch_secrets
 from ._link import Link
 from ._progress import Pace, progress_line
 from ._server import Coordinator
-from ._totals import Totals
+from ._totals import PASSED, Totals
 
 __all__ = [
+    "PASSED",
     "Client",
     "Coordinator",
     "Link",

@@ -14,16 +14,19 @@ from ._messages import Lease
 Ask = Callable[[int, int], Awaitable["Lease | None"]]
 """Asks for so many permits, giving so many back; None if the driver cannot be reached."""
 
+FALLBACK = 10.0
+"""Seconds without an answer after which a worker uses its own share, which by then is left for it."""
+
 RETRY_AFTER = 3.0
-"""Seconds for which a worker that did not reach the driver keeps to its own share."""
+"""Seconds for which it does so until it asks the driver again."""
 
 
 class RemotePermits:
     """
     A worker's part of a rate limit of the whole cluster.
 
-    It asks for the next block while it uses the present one. When the driver does not answer, it falls
-    back to *own*, the worker's share of the limit.
+    It asks for the next block while it uses the present one. When the driver does not answer for a while,
+    it falls back to *own*, the worker's share of the limit.
     """
 
     def __init__(self, ask: Ask, own: PermitSource, *, clock: Callable[[], float]) -> None:
@@ -36,6 +39,7 @@ class RemotePermits:
         self._news = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
         self._own_until = self._paused_until = self._nothing_before = -math.inf
+        self._answered_at: float | None = None
 
     def take(self) -> bool:
         """Take a permit if there is one at once, and nobody waits for it."""
@@ -118,10 +122,19 @@ class RemotePermits:
         lease = await self._ask(want, unused)
         if lease is None:
             self._unused += unused
-            self._own_until = self._clock() + RETRY_AFTER
+            self._do_without(asked)
         else:
+            self._answered_at = self._clock()
             self._keep(lease, asked)
         self._news.set()
+
+    def _do_without(self, asked: float) -> None:
+        self._answered_at = asked if self._answered_at is None else self._answered_at
+        now = self._clock()
+        if now - self._answered_at < FALLBACK:
+            self._nothing_before = now + 1.0
+        else:
+            self._own_until = now + RETRY_AFTER
 
     def _keep(self, lease: Lease, asked: float) -> None:
         came = self._clock()

@@ -8,7 +8,7 @@ import math
 import secrets
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -43,6 +43,9 @@ MESSAGES_PER_SECOND = 200
 _HEARD_FOR = 3.0
 """Seconds for which a worker counts as one that can reach the driver."""
 
+_PATIENCE = 8.0
+"""Seconds for which Spark may see more workers than are heard of: they start, and others have died."""
+
 _START_SECONDS = 30.0
 
 M = TypeVar("M", bound=Message)
@@ -74,7 +77,8 @@ class Coordinator:
         self._seen: dict[str, int] = {}
         self._heard: dict[str, float] = {}
         self._messages: Counter[tuple[str, int]] = Counter()
-        self._paused_until = -math.inf
+        self._paused_until = self._looked_at = -math.inf
+        self._unheard: deque[tuple[float, int]] = deque([(-math.inf, 0)])
         self._books: dict[str, Book] = {}
         self._desk = TokenDesk(lambda: self._runtime)
         self._loop = asyncio.new_event_loop()
@@ -212,8 +216,13 @@ class Coordinator:
     def _reachable_share(self) -> float:
         """Return the share of the workers that lease permits; others keep to their own part of the limit."""
         now = time.monotonic()
-        heard = sum(now - at < _HEARD_FOR for at in self._heard.values())
-        unheard = max(0, self._busy() - heard)
+        if now - self._looked_at > 1.0:
+            self._looked_at = now
+            heard = sum(now - at < _HEARD_FOR for at in self._heard.values())
+            self._unheard.append((now, max(0, self._busy() - heard)))
+            while now - self._unheard[0][0] > _PATIENCE:
+                self._unheard.popleft()
+        unheard = min((count for _, count in self._unheard), default=0)
         return max(0.0, 1.0 - unheard / max(1, self._slots))
 
 

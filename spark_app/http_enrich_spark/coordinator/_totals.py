@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from http_enrich_middleware import Histogram
@@ -45,6 +47,17 @@ class Totals(msgspec.Struct):
         self.calls += other.calls
         self.retries += other.retries
         self.latency.add(other.latency)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what a report shows, as plain values; times in seconds."""
+        return {
+            "outcomes": dict(sorted(self.outcomes.items(), key=lambda item: -item[1])),
+            "calls": self.calls,
+            "retries": self.retries,
+            "latency": self.latency.figures(),
+            "seconds": {what: round(seconds, 3) for what, seconds in sorted(self.seconds.items())},
+            "counters": dict(sorted(self.counters.items())),
+        }
 
     def __bool__(self) -> bool:
         return bool(self.outcomes or self.counters)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from http_enrich_middleware import Redactor, WorkerRuntime
-from http_enrich_spark._logs import logger
 from http_enrich_spark.config import PipelineConfig, RunInfo
-from http_enrich_spark.coordinator import Coordinator, Pace, progress_line
+from http_enrich_spark.coordinator import Coordinator
 from http_enrich_spark.worker import WorkerPlan
 from http_enrich_transport import TransportEngine, TransportRuntimeFactory
-
-LINE_EVERY = 5.0
-"""Seconds between two lines of progress."""
 
 
 def coordinator(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> Coordinator:
@@ -51,20 +45,3 @@ def _running_tasks(spark: SparkSession) -> int:
     except Py4JError:
         return 0
     return sum(each.numActiveTasks for each in stages if each is not None)
-
-
-class ProgressLog:
-    """Logs a line now and then while a run of *total* rows, *before* of them answered earlier, is at work."""
-
-    def __init__(self, coordinator: Coordinator, total: int, before: int) -> None:
-        self._coordinator, self._total, self._before = coordinator, total, before
-        self._pace, self._next = Pace(), time.monotonic() + LINE_EVERY
-
-    def look(self) -> None:
-        """Log a line if it is time for one."""
-        now = time.monotonic()
-        totals = self._coordinator.totals()
-        pace = self._pace.at(now, totals.rows)
-        if now >= self._next:
-            self._next = now + LINE_EVERY
-            logger.info("%s", progress_line(totals, total=self._total, before=self._before, pace=pace))

@@ -9,6 +9,7 @@ import msgspec
 from py4j.protocol import Py4JError
 
 from http_enrich_spark._logs import logger
+from http_enrich_spark.coordinator import Totals
 
 from ._files import Folder
 from ._summary import Counts, RunSummary
@@ -35,7 +36,7 @@ class Report(msgspec.Struct, kw_only=True):
     workers: dict[str, Any] = {}
 
 
-def report_of(summary: RunSummary, counts: Counts, workers: dict[str, Any]) -> Report:
+def report_of(summary: RunSummary, counts: Counts, workers: Totals) -> Report:
     """Return the report on *counts*."""
     return Report(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -44,7 +45,7 @@ def report_of(summary: RunSummary, counts: Counts, workers: dict[str, Any]) -> R
         latency=counts.latency.figures(),
         histogram=counts.latency.buckets(),
         failures=[each._asdict() for each in counts.failures],
-        workers=workers,
+        workers=workers.figures(),
     )
 
 

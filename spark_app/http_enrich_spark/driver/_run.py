@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 import msgspec
 from py4j.protocol import Py4JError
@@ -13,9 +14,9 @@ from pyspark.sql.types import StructType
 
 from http_enrich_spark._logs import logger
 from http_enrich_spark.config import PipelineConfig, RunInfo, plain
-from http_enrich_spark.coordinator import Coordinator
+from http_enrich_spark.coordinator import Coordinator, Totals
 
-from ._cluster import ProgressLog, coordinator
+from ._cluster import coordinator
 from ._columns import columns_of
 from ._enrich import answered_schema, enrich
 from ._errors import RunError, first_line
@@ -27,7 +28,7 @@ from ._report import report_of, write_report
 from ._sink import check_sink, publish, rehearse, sink_exists
 from ._source import check_columns, read_source, response_schema
 from ._summary import Counts, RunSummary, count
-from ._watch import Watch
+from ._watch import Guard, Progress, Stop, Watch, progress_of
 from .ledger import Done, Epoch, Ledger
 
 
@@ -80,6 +81,7 @@ class _Try:
         self._metrics = RunMetrics(spark, config)
         self._response = response_schema(config)
         self._coordinator: Coordinator | None = None
+        self._stop: Stop | None = None
 
     def run(self) -> RunSummary:
         try:
@@ -92,7 +94,7 @@ class _Try:
                 f"{self._epoch.folder}/rehearsal-{self._epoch.number}",
                 self._spark,
             )
-            self._epoch.keep(lambda: (0, 0))
+            self._epoch.keep(lambda: (self._live.calls, self._live.rows))
             self._epoch.begin(frozen)
         except Exception:
             self._epoch.abandon()
@@ -104,10 +106,15 @@ class _Try:
             self._epoch.lease.check()
             publish(answers, self._config.sink)
             summary = self._summary(frozen, counts, resumed, seconds)
-            write_report(report_of(summary, counts, {}), self._epoch.folder)
+            write_report(report_of(summary, counts, self._live), self._epoch.folder)
             self._epoch.finish(plain(self._config.sink), summary.as_dict())
         logger.info("%s: published %s rows to %s", summary.pipeline, f"{summary.rows_out:,}", summary.sink)
         return summary
+
+    @property
+    def _live(self) -> Totals:
+        """What the workers of this try have counted so far."""
+        return self._coordinator.totals() if self._coordinator is not None else Totals()
 
     def _rows(self) -> tuple[Frozen, DataFrame]:
         """Return the rows of the run: frozen now, or by an earlier try."""
@@ -130,24 +137,27 @@ class _Try:
     def _request(self, rows: DataFrame, frozen: Frozen, answered: StructType) -> tuple[int, float]:
         """Request what is not answered yet; returns how many rows were, and the seconds it took."""
         before = self._epoch.answers(answered)
-        resumed = before.count()
-        left = frozen.rows - resumed
-        name = self._config.name
+        progress = progress_of(before)
+        resumed, name = progress.rows, self._config.name
         if resumed:
             logger.info("%s: %s of %s rows are answered already", name, f"{resumed:,}", f"{frozen.rows:,}")
             rows = rows.join(before.select(ROW), ROW, "left_anti")
         started = time.monotonic()
-        if left > 0:
-            logger.info("%s: enriching %s rows", name, f"{left:,}")
-            self._ask(rows, left, frozen.rows)
+        if resumed < frozen.rows:
+            self._ask(rows, frozen.rows, progress)
         return resumed, time.monotonic() - started
 
-    def _ask(self, rows: DataFrame, left: int, total: int) -> None:
+    def _ask(self, rows: DataFrame, total: int, before: Progress) -> None:
+        left = total - before.rows
+        logger.info("%s: enriching %s rows", self._config.name, f"{left:,}")
+        # Whatever earlier tries have paid for counts, answers that were lost on the way included.
+        before = before._replace(calls=max(before.calls, self._epoch.earlier()[0]))
         with coordinator(self._spark, self._config, self._run) as self._coordinator:
-            log = ProgressLog(self._coordinator, total, total - left)
-            with Watch(log.look):
+            guard = Guard(self._coordinator, total, before, self._config.execution)
+            with Watch(guard.look):
                 report = self._metrics.report
                 self._epoch.write(enrich(rows, left, self._config, self._run, self._coordinator, report))
+            self._stop = guard.stop
 
     def _judged(self, frozen: Frozen, answered: StructType) -> tuple[Counts, DataFrame]:
         """Return the answers, ready to be published; raises `RunError` if they must not be."""
@@ -157,7 +167,7 @@ class _Try:
         stopped = self._epoch.stopped(answered)
         if stopped is not None:
             undone = f"{frozen.rows - counts.rows:,} of {frozen.rows:,} rows were given up"
-            self._reject(f"{stopped} ({undone}; nothing was published)")
+            self._give_up(f"{stopped} ({undone}; nothing was published)")
         _check_whole(counts, frozen)
         limit = self._config.execution.max_error_rate
         if counts.error_rate > limit:
@@ -167,7 +177,14 @@ class _Try:
             )
         return counts, answers
 
-    def _reject(self, reason: str) -> None:
+    def _give_up(self, reason: str) -> None:
+        """End the try; answers that were not the reason for it count for the next one, failures included."""
+        if self._stop is None or self._stop.judged:
+            self._reject(reason)
+        assert self._stop is not None  # noqa: S101 - else it was rejected
+        raise RunError(reason, retry=self._stop.retry)
+
+    def _reject(self, reason: str) -> NoReturn:
         self._epoch.judge(reason)
         raise RunError(f"{reason}; the next try asks again for the rows that failed, and for no others")
 
@@ -189,6 +206,7 @@ class _Try:
             sink=self._config.sink.name,
             outcomes=counts.outcomes,
             resumed=resumed,
+            redone=max(0, self._epoch.earlier()[1] + self._live.rows - counts.rows),
             left_out=frozen.left_out,
             metrics=self._metrics.figures(),
         )

@@ -12,11 +12,9 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from http_enrich_middleware import LATENCY_GAMMA, Histogram
+from http_enrich_spark.coordinator import PASSED
 
 from ._facts import fingerprint
-
-PASSED = ("ok", "ignored")
-"""Outcomes that are no failures."""
 
 
 class RunSummary(msgspec.Struct, kw_only=True):

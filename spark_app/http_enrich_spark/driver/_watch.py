@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from http_enrich_spark._logs import logger
 from http_enrich_spark.config import ExecutionConfig
+from http_enrich_spark.coordinator import PASSED, Coordinator, Pace, Totals, progress_line
 
 SAMPLE = 1000
 """Rows; as long as there are fewer answers, failures are judged as if there were that many."""
+
+LINE_EVERY = 5.0
+"""Seconds between two lines of progress."""
 
 _INTERVAL = 0.5
 """Seconds between two looks."""
@@ -24,10 +33,16 @@ class Progress(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """Why a run is to stop, and whether that is a judgement on its answers or only on their number."""
+    """
+    Why a run is to stop.
+
+    `judged` says whether its answers are too bad, or there are only too many; `retry` whether another
+    try can go on without anybody changing anything.
+    """
 
     reason: str
-    judged: bool
+    judged: bool = False
+    retry: bool = False
 
 
 def reason_to_stop(progress: Progress, total: int, seconds: float, limits: ExecutionConfig) -> Stop | None:
@@ -35,15 +50,58 @@ def reason_to_stop(progress: Progress, total: int, seconds: float, limits: Execu
     sample = max(progress.rows, min(SAMPLE, total))
     if progress.failed > limits.max_error_rate * sample:
         rate = f"{progress.failed:,} of {progress.rows:,} rows have failed"
-        return Stop(f"{rate}, more than execution.max_error_rate = {limits.max_error_rate:.1%} allows", True)
+        return Stop(
+            f"{rate}, more than execution.max_error_rate = {limits.max_error_rate:.1%} allows", judged=True
+        )
     if progress.rows >= total:
         return None
     if limits.max_calls is not None and progress.calls >= limits.max_calls:
         made = f"{progress.calls:,} requests were made"
-        return Stop(f"{made}, and execution.max_calls is {limits.max_calls:,}; raise it to go on", False)
+        return Stop(f"{made}, and execution.max_calls is {limits.max_calls:,}; raise it to go on")
     if limits.deadline is not None and seconds >= limits.deadline:
-        return Stop(f"execution.deadline of {limits.deadline:g} s is over; run it again to go on", False)
+        return Stop(f"execution.deadline of {limits.deadline:g} s is over; run it again to go on", retry=True)
     return None
+
+
+def progress_of(answers: DataFrame) -> Progress:
+    """Return how far a run with these *answers* is."""
+    passed = F.col("http.outcome").isin(*PASSED)
+    calls = F.coalesce(F.sum("http.attempts"), F.lit(0))
+    row = answers.agg(F.count(F.lit(1)), F.count_if(~passed), calls).first()
+    assert row is not None  # noqa: S101 - an aggregate without keys has one row
+    return Progress(*map(int, row))
+
+
+class Guard:
+    """Looks after a run of *total* rows, of which *before* is what earlier tries have done."""
+
+    def __init__(
+        self, coordinator: Coordinator, total: int, before: Progress, limits: ExecutionConfig
+    ) -> None:
+        self.stop: Stop | None = None
+        """Why this guard has ended the run, if it has."""
+        self._coordinator, self._total, self._before, self._limits = coordinator, total, before, limits
+        self._started = time.monotonic()
+        self._pace, self._next_line = Pace(), self._started + LINE_EVERY
+
+    def look(self) -> None:
+        """Log a line if it is time for one, and end the run if it has to end."""
+        now, totals = time.monotonic(), self._coordinator.totals()
+        pace = self._pace.at(now, totals.rows)
+        if now >= self._next_line:
+            self._next_line = now + LINE_EVERY
+            line = progress_line(totals, total=self._total, before=self._before.rows, pace=pace)
+            logger.info("%s", line)
+        if self._coordinator.stopped is None:
+            self.stop = reason_to_stop(
+                self._with_earlier(totals), self._total, now - self._started, self._limits
+            )
+            if self.stop is not None:
+                self._coordinator.stop(self.stop.reason)
+
+    def _with_earlier(self, totals: Totals) -> Progress:
+        before = self._before
+        return Progress(before.rows + totals.rows, before.failed + totals.failed, before.calls + totals.calls)
 
 
 class Watch:

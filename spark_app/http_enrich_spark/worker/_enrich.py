@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from http_enrich_middleware import RUN_STOPPED, RequestExchange, Snapshot
+from http_enrich_middleware import RUN_STOPPED, RequestExchange, RunState, Snapshot
 
 from ._compile import Row
 from ._manager import WorkerResourceManager
@@ -67,7 +67,7 @@ class EnrichBatches:
             )
             columns = [*manager.builder.columns, *plan.id_columns]
             positions = [position_of(name, self._names) for name in columns]
-            for results in window.run(_items(batches, positions)):
+            for results in _begun(window.run(_items(batches, positions)), manager.run):
                 yield from _output(results)
             if self._report is not None:
                 self._report(manager.drain())
@@ -106,6 +106,22 @@ class _Exchanger:
             http = broken(exchange, type(error).__name__)
         self._tally.note(http, exchange)
         return _Done(item.batch, item.position, http)
+
+
+def _begun(results: Iterator[list[_Done]], run: RunState) -> Iterator[list[_Done]]:
+    """Of the rows that were given up, pass on one, which says why: the others are as if never begun."""
+    said = False
+    for each in results:
+        if run.stopped is None:
+            yield each
+            continue
+        given_up = [done for done in each if done.http.outcome == "stopped"]
+        kept = [done for done in each if done.http.outcome != "stopped"]
+        if given_up and not said:
+            said = True
+            kept.append(given_up[0])
+        if kept:
+            yield kept
 
 
 def _items(batches: Iterator[pa.RecordBatch], positions: Sequence[int]) -> Iterator[_Item]:

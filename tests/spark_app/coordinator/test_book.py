@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from http_enrich_middleware import LocalPermits, Rate
 from http_enrich_spark.coordinator._book import AHEAD, Book
 from http_enrich_spark.coordinator._messages import Lease
-from http_enrich_spark.coordinator._remote_permits import RemotePermits
+from http_enrich_spark.coordinator._remote_permits import FALLBACK, RemotePermits
 from tests.support.virtual_time import clock, run
 
 
@@ -158,17 +158,18 @@ def test_a_pause_holds_for_what_is_leased_and_what_is_not() -> None:
 def test_without_the_driver_a_worker_keeps_to_its_own_share_and_comes_back() -> None:
     async def main() -> list[float]:
         shared, up = book(Rate(100, 1.0)), [True]
-        sending = asyncio.create_task(send(worker(shared, up=up, slots=4), 30.0, 30, random.Random(0)))
+        sending = asyncio.create_task(send(worker(shared, up=up, slots=4), 45.0, 30, random.Random(0)))
         await asyncio.sleep(5.0)
         up[0] = False
-        await asyncio.sleep(10.0)
+        await asyncio.sleep(20.0)
         up[0] = True
         return await sending
 
     times = run(main())
     assert len([time for time in times if 1 <= time < 5]) >= 380
-    assert 200 <= len([time for time in times if 6 <= time < 15]) <= 25 * 9 + 1
-    assert len([time for time in times if 20 <= time < 30]) >= 950
+    assert not [time for time in times if 6 <= time < 5 + FALLBACK - 1]
+    assert 200 <= len([time for time in times if 16 <= time < 25]) <= 25 * 9 + 1
+    assert len([time for time in times if 34 <= time < 44]) >= 950
 
 
 def test_nobody_waits_for_a_permit_that_comes_too_late() -> None:

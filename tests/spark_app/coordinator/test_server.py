@@ -8,6 +8,7 @@ import pickle
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -31,6 +32,7 @@ from http_enrich_spark.coordinator import (
     Totals,
     UnreachableError,
     _client,
+    _remote_permits,
     fetch_secrets,
 )
 from http_enrich_spark.coordinator._messages import MAX_BYTES, Hello, LeaseRequest, Sync
@@ -83,7 +85,7 @@ async def post(link: Link, path: str, body: bytes, **headers: str) -> int:
     given = {"Authorization": f"Bearer {link.secret}", **headers}
     async with (
         aiohttp.ClientSession() as session,
-        session.post(link.url + path, data=body, headers=given) as answer,
+        session.post(link.url + path, data=BytesIO(body), headers=given) as answer,
     ):
         return answer.status
 
@@ -239,12 +241,14 @@ def test_a_worker_that_says_too_much_is_refused() -> None:
         assert asyncio.run(storm(driver.link))[429] > 0
 
 
-def test_a_driver_that_is_gone_costs_a_worker_nothing_but_its_counts() -> None:
+def test_a_driver_that_is_gone_costs_a_worker_nothing_but_its_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_remote_permits, "FALLBACK", 0.0)
+
     async def work(client: Client, counts: Counts, run: RunState) -> bool:
         counts.note("ok")
         await client.sync()
         permits = client.permits(LIMIT.cluster_rates())
-        return run.stopped is None and await permits.acquire(asyncio.get_running_loop().time() + 5.0)
+        return run.stopped is None and await permits.acquire(asyncio.get_running_loop().time() + 30.0)
 
     link = Link(f"http://127.0.0.1:{closed_port()}", "secret")
     assert asyncio.run(with_client(link, work))
@@ -315,12 +319,7 @@ async def test_one_token_request_per_token_for_all_workers() -> None:
 
             asyncio.run(main())
 
-        def engine() -> TransportEngine:
-            return TransportRuntimeFactory(
-                AiohttpEngineConfig(warmup_timeout=0), base_url=server.url
-            ).create()
-
-        with coordinator(config, base_url=server.url, engine=engine) as driver:
+        with coordinator(config, base_url=server.url, engine=lambda: engine_for(server.url)) as driver:
             threads = [threading.Thread(target=worker, args=(driver.link,)) for _ in range(3)]
             for thread in threads:
                 thread.start()
@@ -332,10 +331,12 @@ async def test_one_token_request_per_token_for_all_workers() -> None:
         assert len(server.issued) == 4  # one, and one for each that was revoked
 
 
+def engine_for(url: str) -> TransportEngine:
+    return TransportRuntimeFactory(AiohttpEngineConfig(warmup_timeout=0), base_url=url).create()
+
+
 async def rows(client: Client, config: MiddlewareConfig, url: str, failed: list[str]) -> None:
-    async with TransportRuntimeFactory(
-        AiohttpEngineConfig(warmup_timeout=0), base_url=url
-    ).create() as engine:
+    async with engine_for(url) as engine:
         runtime = WorkerRuntime(ask_through=client.ask_through, base_url=url)
         handler = build_chain([config], engine, runtime)
         for number in range(50):

@@ -1,0 +1,87 @@
+"""Runs that end early: they keep what they have paid for, and say how to go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from http_enrich_demo.airports import write_source
+from http_enrich_demo.api import run_in_thread
+from http_enrich_spark.driver import RunError
+from tests.support.runs import pipeline, run
+
+ROWS = 6000
+
+
+def airports(folder: Path, url: str, token: str = "token", **execution: Any) -> dict[str, Any]:
+    return pipeline(
+        folder,
+        url,
+        source={"id": ["icao"]},
+        endpoint={"path": "/v1/airports/${row.icao}", "headers": {"Authorization": f"Bearer {token}"}},
+        execution={"batch_size": 500, **execution},
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason", "retry"),
+    [
+        (
+            {"max_calls": 400},
+            r"and execution\.max_calls is 400; raise it to go on",
+            False,
+        ),
+        ({"deadline": 1}, r"execution\.deadline of 1 s is over; run it again to go on", True),
+    ],
+)
+def test_a_run_that_reaches_its_limit_goes_on_later(
+    spark: SparkSession, tmp_path: Path, limits: dict[str, Any], reason: str, retry: bool
+) -> None:
+    write_source(tmp_path / "source", limit=ROWS)
+    with run_in_thread("token", latency=(0.02, 0.03)) as (url, api):
+        with pytest.raises(RunError, match=reason) as caught:
+            run(spark, airports(tmp_path, url, **limits))
+        asked = api.stats.requests
+        summary = run(spark, airports(tmp_path, url))
+
+    assert 0 < asked < ROWS
+    assert "Nothing is lost" in str(caught.value)
+    assert caught.value.retry is retry
+    assert (summary.rows_out, summary.ok, summary.resumed) == (ROWS, ROWS, asked)
+    assert api.stats.requests == summary.calls == ROWS
+
+
+def test_a_run_that_fails_all_over_is_ended_before_it_has_asked_for_everything(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_source(tmp_path / "source", limit=ROWS)
+    with run_in_thread("token", latency=(0.02, 0.03)) as (url, api):
+        with pytest.raises(RunError, match=r"rows have failed, more than execution\.max_error_rate = 5\.0%"):
+            run(spark, airports(tmp_path, url, max_error_rate=0.05, token="wrong"))
+        asked = api.stats.requests
+        summary = run(spark, {**airports(tmp_path, url, max_error_rate=0.05)})
+
+    assert 50 < asked < ROWS
+    assert summary.ok == ROWS
+
+
+def test_the_report_says_where_the_time_went(spark: SparkSession, tmp_path: Path) -> None:
+    write_source(tmp_path / "source", limit=300)
+    with run_in_thread("token", latency=(0.001, 0.002)) as (url, _):
+        data = airports(tmp_path, url)
+        data["middleware"] = [{"type": "rate_limit", "max_requests_per_second": 300}, {"type": "cache"}]
+        summary = run(spark, data)
+
+    report = json.loads((Path(summary.folder) / "report.json").read_text())
+    assert report["summary"] == summary.as_dict()
+    assert report["statuses"] == {"200": 300}
+    assert sum(count for _, count in report["histogram"]) == report["latency"]["count"] == 300
+    workers = report["workers"]
+    assert (workers["outcomes"], workers["calls"]) == ({"ok": 300}, 300)
+    assert workers["counters"] == {"cache.misses": 300}
+    assert workers["seconds"]["network"] > 0.3
+    assert workers["seconds"]["limiter"] > 0

@@ -1,0 +1,110 @@
+"""`http-enrich run` in a process of its own, which can be killed with its JVM and its executors."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from tests.support.application import ROOT, members
+
+EXECUTOR = "CoarseGrainedExecutorBackend"
+WORKER = "pyspark.daemon"
+SECONDS = 180
+"""More than any run of the tests takes on a busy machine."""
+
+
+class Driver:
+    """A running driver."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process, self._log = process, log
+
+    def processes(self, program: str) -> list[int]:
+        """Return its descendants whose command line has *program*."""
+        found = []
+        for pid in members(self.process.pid):
+            with suppress(OSError):
+                if program.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+        return found
+
+    def kill(self) -> None:
+        """Kill it with everything that it has started, at once."""
+        for pid in members(self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit status."""
+        return self.process.wait(timeout=SECONDS)
+
+    @property
+    def output(self) -> str:
+        """What it has said."""
+        return self._log.read_text()
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The figures that it has printed."""
+        text = self._log.with_suffix(".json").read_text()
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+
+@contextmanager
+def driver(
+    folder: Path,
+    pipeline: Mapping[str, Any],
+    master: str,
+    *options: str,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Driver]:
+    """Start `http-enrich run` for *pipeline* on *master*; nothing of it is left after the block."""
+    (folder / "conf").mkdir(exist_ok=True)
+    quiet = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.memory": "600m"}
+    lines = [f"{name} {value}" for name, value in (quiet | dict(settings)).items()]
+    (folder / "conf" / "spark-defaults.conf").write_text("\n".join(lines))
+    (folder / "pipeline.yaml").write_text(json.dumps(pipeline))
+    environment = os.environ | {
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONPATH": os.pathsep.join(
+            str(ROOT / each) for each in ("spark_app", "middleware", "transport", ".")
+        ),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_CONF_DIR": str(folder / "conf"),
+    }
+    log = folder / "driver.log"
+    command = [
+        sys.executable,
+        "-m",
+        "http_enrich_spark.cli",
+        "run",
+        "pipeline.yaml",
+        "--master",
+        master,
+        *options,
+    ]
+    with log.open("w") as errors, log.with_suffix(".json").open("w") as figures:
+        process = subprocess.Popen(
+            command,
+            stdout=figures,
+            stderr=errors,
+            text=True,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+    started = Driver(process, log)
+    try:
+        yield started
+    finally:
+        started.kill()
