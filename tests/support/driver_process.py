@@ -17,6 +17,7 @@ from tests.support.application import ROOT, members
 
 EXECUTOR = "CoarseGrainedExecutorBackend"
 WORKER = "pyspark.daemon"
+_SOURCES = ("spark_app", "middleware", "transport", ".")
 SECONDS = 180
 """More than any run of the tests takes on a busy machine."""
 
@@ -95,7 +96,7 @@ def driver(
     ]
     with log.open("w") as errors, log.with_suffix(".json").open("w") as figures:
         process = subprocess.Popen(
-            command,
+            [*command, *options],
             stdout=figures,
             stderr=errors,
             text=True,

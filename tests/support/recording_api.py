@@ -63,14 +63,10 @@ def recording_api(
     log = folder / "requests.jsonl"
     log.touch()
     options = [str(log), str(latency), str(fault_rate), str(seed), str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.recording_api", *options],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+    command = [sys.executable, "-m", "tests.support.recording_api", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         yield RecordingApi(process.stdout.readline().strip(), log)
     finally:
         process.kill()

@@ -184,6 +184,18 @@ class SinkConfig(Settings):
         return self.path or self.table or ""
 
 
+class DeadLetterConfig(SinkConfig):
+    """Where failed rows go instead of the sink; like a sink, but rows are added unless it says otherwise."""
+
+    mode: Literal["append", "overwrite", "overwrite_partitions", "error"] = "append"
+
+
+class ErrorsConfig(Settings):
+    """What becomes of failed rows, if they are not to stay in the table."""
+
+    dead_letter: DeadLetterConfig
+
+
 class ExecutionConfig(Settings):
     """How the work is cut up, and when to give up."""
 
@@ -234,6 +246,8 @@ class PipelineConfig(Settings):
     middleware: list[Annotated[SerializeAsAny[MiddlewareConfig], BeforeValidator(_middleware)]] = []
     response: ResponseConfig = ResponseConfig()
     sink: SinkConfig
+    errors: Literal["keep"] | ErrorsConfig = "keep"
+    """Whether failed rows stay in the table, with their error in `http`, or go elsewhere."""
     execution: ExecutionConfig = ExecutionConfig()
 
     @model_validator(mode="after")
@@ -260,6 +274,19 @@ class PipelineConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _keeps_sinks_apart(self) -> Self:
+        main, dead = self.sink, self.dead_letter
+        if dead is None:
+            return self
+        same = dead.table is not None and dead.table == main.table
+        if main.path and dead.path:
+            same = _inside(dead.path, main.path) or _inside(main.path, dead.path)
+        if same:
+            msg = "errors.dead_letter and sink are in one place; readers would take failures for rows"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _has_checkpoint(self) -> Self:
         if self.sink.path is None and self.execution.checkpoint is None:
             msg = "a sink table needs execution.checkpoint, a folder that every executor can reach"
@@ -268,6 +295,11 @@ class PipelineConfig(Settings):
             msg = "sink.path is the top of a file system; choose a folder below it"
             raise ValueError(msg)
         return self
+
+    @property
+    def dead_letter(self) -> SinkConfig | None:
+        """Where failed rows go; None if they stay in the table."""
+        return None if self.errors == "keep" else self.errors.dead_letter
 
     @property
     def concurrency(self) -> int:

@@ -11,7 +11,14 @@ from http_enrich_middleware import PACED, PermitWindow, Rate
 from ._messages import Lease
 
 LATENESS = 0.03
-"""How late a permit may be used, as a share of the shortest window; all windows are longer by as much."""
+"""How late a permit may be used, as a share of the shortest window."""
+
+STRETCH = 0.015
+"""
+By how much windows are longer than asked for, as a share of the shortest.
+
+With that lateness, at most 1.03 / 1.015 = 1.015 of a limit falls into any window of the real length.
+"""
 
 MAX_LATENESS = 1.0
 """Seconds."""
@@ -33,10 +40,10 @@ class Book:
     """
     The permits of one rate limit.
 
-    Workers are served in turn: each gets a block of times at which it alone may send. A time is counted in
-    every window as if it were used then, and as a window is longer than asked for by as much as a worker may
-    be late, no window of the real length ever holds more than its limit. Whatever a worker leaves unused
-    has gone by, except in quotas, which are windows of more than a minute.
+    Workers are served in turn: each gets a block of times at which it alone may send. A time is counted
+    in every window as if it were used then; windows are a little longer than asked for, since a worker
+    may be a little late. Whatever a worker leaves unused has gone by, except in quotas, which are windows
+    of more than a minute.
     """
 
     def __init__(
@@ -48,7 +55,9 @@ class Book:
         share: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._clock, self._sleep, self._share = clock, sleep, share
-        self.good_for = min(LATENESS * min(rate.per for rate in rates), MAX_LATENESS)
+        shortest = min(rate.per for rate in rates)
+        self.good_for = min(LATENESS * shortest, MAX_LATENESS)
+        self._stretch = min(STRETCH * shortest, MAX_LATENESS)
         self._windows = [PermitWindow(self._longer(rate)) for rate in rates]
         self._quotas = [window for window, rate in zip(self._windows, rates, strict=True) if rate.per > PACED]
         paced = [rate.limit / rate.per for rate in rates if rate.per <= PACED]
@@ -81,7 +90,7 @@ class Book:
 
     def _longer(self, rate: Rate) -> Rate:
         return Rate(
-            rate.limit, rate.per + self.good_for, rate.burst or (rate.limit if rate.per > PACED else 1)
+            rate.limit, rate.per + self._stretch, rate.burst or (rate.limit if rate.per > PACED else 1)
         )
 
     async def _book(self, want: int) -> list[float]:

@@ -33,7 +33,7 @@ class RemotePermits:
         self._ask, self._own, self._clock = ask, own, clock
         self._booked: deque[tuple[float, float]] = deque()
         self._low = 0
-        self._used = self._unused = 0
+        self._unused = 0
         self._waiting = 0
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
@@ -86,7 +86,6 @@ class RemotePermits:
             if now < at:
                 return False
             booked.popleft()
-            self._used += 1
             if len(booked) <= self._low:
                 self._refill()
             return True
@@ -116,8 +115,9 @@ class RemotePermits:
         wait = max(self._nothing_before, self._paused_until) - self._clock()
         if wait > 0:
             await asyncio.sleep(wait)
-        want, unused = max(1, self._waiting + self._used - len(self._booked)), self._unused
-        self._used = self._unused = 0
+        # For rows that are there, and one to come: permits for whom nobody comes are lost.
+        want, unused = 1 + max(0, self._waiting - len(self._booked)), self._unused
+        self._unused = 0
         asked = self._clock()
         lease = await self._ask(want, unused)
         if lease is None:

@@ -24,11 +24,12 @@ class Folder:
     def __init__(self, spark: SparkSession, path: str) -> None:
         context: Any = spark.sparkContext
         self._spark = spark
-        self._hadoop: Any = context._jvm.org.apache.hadoop.fs.Path(path)
-        files = self._hadoop.getFileSystem(context._jsc.hadoopConfiguration())
+        hadoop: Any = context._jvm.org.apache.hadoop.fs.Path(path)
+        files = hadoop.getFileSystem(context._jsc.hadoopConfiguration())
         # Hadoop's checksum files of local files would be torn when a file is replaced.
         self._local = files.getScheme() == "file"
         self._files: Any = files.getRawFileSystem() if self._local else files
+        self._hadoop: Any = self._files.makeQualified(hadoop)
         self.path = path
 
     def __truediv__(self, name: str) -> Folder:
@@ -45,6 +46,10 @@ class Folder:
     def exists(self) -> bool:
         """Say whether there is a file or a folder."""
         return bool(self._files.exists(self._hadoop))
+
+    def is_file(self) -> bool:
+        """Say whether there is a file."""
+        return self.exists() and bool(self._files.getFileStatus(self._hadoop).isFile())
 
     def names(self) -> list[str]:
         """Return the names of what is directly in the folder, in order; none if it is not there."""

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from http_enrich_spark._logs import logger
-from http_enrich_spark.config import PipelineConfig, RunInfo, plain
+from http_enrich_spark.config import PipelineConfig, RunInfo
 from http_enrich_spark.coordinator import Coordinator, Totals
 
 from ._cluster import coordinator
@@ -24,12 +24,13 @@ from ._facts import Frozen
 from ._freeze import first_rows, freeze
 from ._metrics import RunMetrics
 from ._names import ROW
+from ._outlets import outlets, sinks_of
 from ._report import report_of, write_report
-from ._sink import check_sink, publish, rehearse, sink_exists
 from ._source import check_columns, read_source, response_schema
 from ._summary import Counts, RunSummary, count
 from ._watch import Guard, Progress, Stop, Watch, progress_of
 from .ledger import Done, Epoch, Ledger
+from .sink import check_sink, has_begun, publish, rehearse, sink_exists
 
 
 def run_pipeline(
@@ -46,7 +47,7 @@ def run_pipeline(
     _check_session(spark, config)
     ledger = Ledger(spark, config, run)
     done = None if fresh else ledger.done()
-    if done is not None and done.sink == plain(config.sink):
+    if done is not None and done.sinks == sinks_of(config):
         return _repeated(spark, done, config, ledger)
     with ledger.epoch(fresh=fresh) as epoch:
         return _Try(spark, config, run, epoch).run()
@@ -82,18 +83,13 @@ class _Try:
         self._response = response_schema(config)
         self._coordinator: Coordinator | None = None
         self._stop: Stop | None = None
+        self._outlets = outlets(config, epoch.folder, epoch.token)
 
     def run(self) -> RunSummary:
         try:
             frozen, rows = self._rows()
             answered = answered_schema(rows.schema)
-            published = columns_of(self._spark.createDataFrame([], answered), self._config, self._response)
-            rehearse(
-                self._config.sink,
-                published.schema,
-                f"{self._epoch.folder}/rehearsal-{self._epoch.number}",
-                self._spark,
-            )
+            self._rehearse(answered)
             self._epoch.keep(lambda: (self._live.calls, self._live.rows))
             self._epoch.begin(frozen)
         except Exception:
@@ -104,10 +100,10 @@ class _Try:
             resumed, seconds = self._request(rows, frozen, answered)
             counts, answers = self._judged(frozen, answered)
             self._epoch.lease.check()
-            publish(answers, self._config.sink)
+            self._publish(answers, answered)
             summary = self._summary(frozen, counts, resumed, seconds)
             write_report(report_of(summary, counts, self._live), self._epoch.folder)
-            self._epoch.finish(plain(self._config.sink), summary.as_dict())
+            self._epoch.finish(sinks_of(self._config), summary.as_dict())
         logger.info("%s: published %s rows to %s", summary.pipeline, f"{summary.rows_out:,}", summary.sink)
         return summary
 
@@ -132,7 +128,19 @@ class _Try:
 
     def _check(self, source: DataFrame) -> None:
         columns = check_columns(source, self._config, self._response)
-        check_sink(self._spark, self._config.sink, columns)
+        for outlet in self._outlets:
+            if not has_begun(outlet.place):
+                check_sink(self._spark, outlet.sink, outlet.names(columns, source.columns))
+
+    def _rehearse(self, answered: StructType) -> None:
+        answers = columns_of(self._spark.createDataFrame([], answered), self._config, self._response)
+        for outlet in self._outlets:
+            schema = outlet.rows(answers, answered).schema
+            rehearse(outlet.sink, schema, f"{self._epoch.folder}/rehearsal", self._spark)
+
+    def _publish(self, answers: DataFrame, answered: StructType) -> None:
+        for outlet in self._outlets:
+            publish(outlet.rows(answers, answered), outlet.sink, outlet.place, outlet.token)
 
     def _request(self, rows: DataFrame, frozen: Frozen, answered: StructType) -> tuple[int, float]:
         """Request what is not answered yet; returns how many rows were, and the seconds it took."""
@@ -190,12 +198,14 @@ class _Try:
 
     def _summary(self, frozen: Frozen, counts: Counts, resumed: int, seconds: float) -> RunSummary:
         done = counts.rows - resumed
+        dead = counts.rows - counts.passed if self._config.dead_letter is not None else 0
         return RunSummary(
             pipeline=self._config.name,
             run_id=self._run.id,
             folder=self._epoch.folder.path,
             rows_in=frozen.rows,
-            rows_out=counts.rows,
+            rows_out=counts.rows - dead,
+            dead=dead,
             ok=counts.outcomes.get("ok", 0),
             failed=counts.rows - counts.passed,
             ignored=counts.outcomes.get("ignored", 0),

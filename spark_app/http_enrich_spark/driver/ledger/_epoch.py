@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import reduce
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -52,6 +53,12 @@ class Epoch:
         """What an earlier try has found out about its rows; None if this one has to freeze them."""
         last = self._last
         return Frozen(last.rows, int(last.ids), last.schema, last.left_out) if last else None
+
+    @property
+    def token(self) -> str:
+        """Twelve hexadecimal digits, the same for all tries that go on with the same rows."""
+        run = f"{self.folder.path} {self._key.digest} {self.first}"
+        return sha256(run.encode()).hexdigest()[:12]
 
     def begin(self, frozen: Frozen) -> None:
         """Write down what this try starts from; only then others may count on its rows."""
@@ -126,10 +133,10 @@ class Epoch:
         """Write down that the answers are too bad: the next try asks for the failed ones again."""
         (self.folder / f"epoch-{self.number}.failed.json").publish(_text(Verdict(reason)))
 
-    def finish(self, sink: dict[str, Any], summary: dict[str, Any]) -> None:
+    def finish(self, sinks: dict[str, Any], summary: dict[str, Any]) -> None:
         """Write down that the run is published, and delete what is of no more use."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        (self.folder / "done.json").write(_text(Done(self._key.digest, sink, at, summary)))
+        (self.folder / "done.json").write(_text(Done(self._key.digest, sinks, at, summary)))
         tidy(self.folder)
         for epoch in epochs(self.folder):
             if epoch < self.number:

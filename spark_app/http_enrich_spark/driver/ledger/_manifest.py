@@ -53,7 +53,7 @@ class Done(msgspec.Struct, frozen=True):
     """That the run was published: by which settings, into which sink, and with what figures."""
 
     digest: str
-    sink: dict[str, Any]
+    sinks: dict[str, Any]
     at: str
     summary: dict[str, Any]
     version: int = VERSION

@@ -1,18 +1,19 @@
-"""Makes the answers visible, last of all."""
+"""Finds what would keep a table from being written, before anything is paid for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from http_enrich_spark.config import SinkConfig
+from http_enrich_spark.driver._errors import RunError, first_line
+from http_enrich_spark.driver._files import Folder
 
-from ._errors import RunError, first_line
-from ._files import Folder
-from ._names import quoted
+from ._flat import FLAT_FORMATS, flat_schema
+from ._write import writer
 
 _TYPED = {"parquet", "orc", "avro", "delta"}
 """Formats whose files know the names of their columns."""
@@ -26,6 +27,9 @@ def check_sink(spark: SparkSession, sink: SinkConfig, columns: Sequence[str]) ->
     """
     if not sink_exists(spark, sink):
         return
+    if sink.path is not None and Folder(spark, sink.path).is_file():
+        msg = f"sink: {sink.path} is a file; a table needs a folder, so choose another path or move the file"
+        raise RunError(msg)
     if sink.mode == "error":
         msg = (
             f"sink: {sink.name} exists and mode is 'error'; choose append, overwrite or overwrite_partitions"
@@ -71,52 +75,27 @@ def _check_partitions(spark: SparkSession, sink: SinkConfig) -> None:
         raise RunError(msg)
 
 
-def publish(answers: DataFrame, sink: SinkConfig) -> None:
-    """Write *answers* into *sink*."""
-    dynamic = sink.mode == "overwrite_partitions"
-    writer = _writer(answers, sink).mode("overwrite" if dynamic else sink.mode)
-    if sink.table is None:
-        writer.option("partitionOverwriteMode", "dynamic" if dynamic else "static").save(sink.path)
-    elif dynamic and sink_exists(answers.sparkSession, sink):
-        _replace_partitions(answers, sink.table)
-    else:
-        writer.saveAsTable(sink.table)
-
-
-def _writer(answers: DataFrame, sink: SinkConfig) -> DataFrameWriter:
-    if not sink.partition_by:
-        return answers.write.format(sink.format).options(**sink.options)
-    # One file per partition, and more only where it would be too large for one task.
-    together = answers.hint("rebalance", *[quoted(name) for name in sink.partition_by])
-    return together.write.format(sink.format).options(**sink.options).partitionBy(*sink.partition_by)
-
-
 def rehearse(sink: SinkConfig, schema: StructType, folder: str, spark: SparkSession) -> None:
     """
-    Write a table of *schema* without rows into *folder*, as the answers will be written into *sink*.
+    Write a table of *schema* without rows into *folder*, as rows will be written into *sink*.
 
     Raises `RunError` for a format, an option or a column that the writer does
     not take. Mode overwrite deletes before it writes, so this must come first.
     """
     try:
-        _writer(spark.createDataFrame([], schema), sink).save(folder)
+        _rehearse(sink, schema, folder, spark)
     except Exception as error:
         msg = f"sink: {sink.name} cannot be written: {first_line(error)}"
         raise RunError(msg) from error
 
 
-def _replace_partitions(answers: DataFrame, table: str) -> None:
-    spark = answers.sparkSession
-    # Spark heeds the session's setting here; the same as an option of the writer
-    # is ignored by insertInto, and saveAsTable would make it a property of the table.
-    setting = "spark.sql.sources.partitionOverwriteMode"
-    before = spark.conf.get(setting) or "static"
-    spark.conf.set(setting, "dynamic")
-    try:
-        # insertInto goes by position, so the table's own order decides.
-        answers.select(*spark.table(table).columns).write.insertInto(table, overwrite=True)
-    finally:
-        spark.conf.set(setting, before)
+def _rehearse(sink: SinkConfig, schema: StructType, folder: str, spark: SparkSession) -> None:
+    if sink.format in FLAT_FORMATS:
+        schema = flat_schema(schema)
+    target = Folder(spark, folder)
+    target.delete()
+    writer(spark.createDataFrame([], schema), sink).save(folder)
+    target.delete()
 
 
 def sink_exists(spark: SparkSession, sink: SinkConfig) -> bool:

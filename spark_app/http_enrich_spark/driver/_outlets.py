@@ -1,0 +1,69 @@
+"""Which rows go where: into the table, or into the dead letter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from http_enrich_spark.config import PipelineConfig, SinkConfig, plain
+from http_enrich_spark.coordinator import PASSED
+
+from ._files import Folder
+from ._names import ROW, quoted
+
+
+class Outlet(NamedTuple):
+    """
+    A sink, and the rows that it gets.
+
+    `passed` says which: True for those that have not failed, False for those that have, without the
+    columns of the answer; None for all. `place` and `token` are those of `publish`.
+    """
+
+    sink: SinkConfig
+    passed: bool | None
+    place: Folder
+    token: str
+
+    def names(self, columns: Sequence[str], source: Sequence[str]) -> list[str]:
+        """Return the columns that it gets, of all *columns*, some of which come from the *source*."""
+        return [*source, "http"] if self.passed is False else list(columns)
+
+    def rows(self, answers: DataFrame, answered: StructType) -> DataFrame:
+        """Return its part of *answers*, whose columns were those of *answered* before they were read."""
+        if self.passed is None:
+            return answers
+        passed = F.col("http.outcome").isin(*PASSED)
+        if self.passed:
+            return answers.where(passed)
+        names = [quoted(name) for name in answered.names if name != ROW]
+        return answers.where(~passed).select(*names)
+
+
+def outlets(config: PipelineConfig, folder: Folder, token: str) -> list[Outlet]:
+    """Return the sinks of *config* in the order in which they are published, for the run in *folder*."""
+    sinks: list[tuple[SinkConfig, bool | None]] = [(config.sink, None)]
+    if config.dead_letter is not None:
+        # The table comes last: who sees it may rely on the rest.
+        sinks = [(config.dead_letter, False), (config.sink, True)]
+    return [_outlet(config, sink, passed, folder, token) for sink, passed in sinks]
+
+
+def _outlet(
+    config: PipelineConfig, sink: SinkConfig, passed: bool | None, folder: Folder, token: str
+) -> Outlet:
+    # A sink or columns that were changed between two tries make another table.
+    what = json.dumps([token, plain(sink), plain(config.response), passed], sort_keys=True)
+    own = sha256(what.encode()).hexdigest()[:12]
+    return Outlet(sink, passed, folder / f"publish-{own}", own)
+
+
+def sinks_of(config: PipelineConfig) -> dict[str, Any]:
+    """Return where *config* publishes to, as plain values."""
+    return {"sink": plain(config.sink), "errors": plain(config.errors)}
