@@ -86,11 +86,11 @@ class _Try:
         self._outlets = outlets(config, epoch.folder, epoch.token)
 
     def run(self) -> RunSummary:
+        self._epoch.keep(lambda: (self._live.calls, self._live.rows))
         try:
             frozen, rows = self._rows()
             answered = answered_schema(rows.schema)
             self._rehearse(answered)
-            self._epoch.keep(lambda: (self._live.calls, self._live.rows))
             self._epoch.begin(frozen)
         except Exception:
             self._epoch.abandon()

@@ -21,13 +21,14 @@ class RunSummary(msgspec.Struct, kw_only=True):
     """
     The figures of one run, small enough for XCom.
 
-    `ignored` counts rows whose answer a rule wants to be passed over: neither ok nor failed.
-    `calls` counts requests on the wire, `retries` those beyond a row's first, both of the answers that
-    were published; `outcomes` rows per outcome. `resumed` rows were answered by earlier tries, and about
-    `redone` were answered more than once, because a process died before Spark had their answers.
-    `left_out` rows shared an id with another one, `dead` rows went to the dead letter instead of the sink. `seconds` is the time that this try spent on
-    requests, `folder` where the run keeps its report, `repeated` that it was published before and
-    nothing was done now; `metrics` what the middleware of that name has counted, if it is listed.
+    `ignored` counts rows whose answer a rule wants to be passed over: neither ok nor failed. `calls` counts
+    requests on the wire, `retries` those beyond a row's first, both of the answers that were published;
+    `outcomes` rows per outcome. `resumed` rows were answered by earlier tries, and about `redone` were
+    answered more than once, because a process died before Spark had their answers. `left_out` rows shared
+    an id with another one, `dead` rows went to the dead letter instead of the sink. `seconds` is the time
+    that this try spent on requests, `folder` where the run keeps its report, `repeated` that it was
+    published before and nothing was done now; `metrics` what the middleware of that name has counted, if
+    it is listed.
     """
 
     pipeline: str

@@ -21,8 +21,8 @@ def publish_table(rows: DataFrame, sink: SinkConfig, begun: Folder) -> None:
     """
     if begun.exists() and sink.mode in ("append", "error"):
         msg = (
-            f"an earlier try died while it wrote to {sink.name}; look whether the rows of this run are there: "
-            f"if they are not, delete {begun} and start the run again; if they are, rename it to 'published'"
+            f"an earlier try died while it wrote to {sink.name}; look whether the rows of this run are "
+            f"there. If they are, rename the file {begun} to 'published'; if not, delete it; then run it again"
         )
         raise RunError(msg)
     begun.write("")
