@@ -44,6 +44,11 @@ class Driver:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(timeout=10)
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end."""
+        return self.process.poll() is not None
+
     def wait(self) -> int:
         """Wait for its end and return its exit status."""
         return self.process.wait(timeout=SECONDS)

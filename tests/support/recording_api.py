@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -43,10 +43,10 @@ class RecordingApi:
         """How many requests there were so far."""
         return self._log.read_bytes().count(b"\n")
 
-    def wait_for(self, count: int, seconds: float = 120.0) -> None:
-        """Wait until there were *count* requests."""
+    def wait_for(self, count: int, over: Callable[[], bool] = lambda: False, seconds: float = 120.0) -> None:
+        """Wait until there were *count* requests, or there will not be any more."""
         deadline = time.monotonic() + seconds
-        while self.count < count:
+        while self.count < count and not over():
             assert time.monotonic() < deadline, f"{self.count} requests in {seconds} s, not {count}"
             time.sleep(0.02)
 

@@ -22,7 +22,7 @@ def publish_table(rows: DataFrame, sink: SinkConfig, begun: Folder) -> None:
     if begun.exists() and sink.mode in ("append", "error"):
         msg = (
             f"an earlier try died while it wrote to {sink.name}; look whether the rows of this run are "
-            f"there. If they are, rename the file {begun} to 'published'; if not, delete it; then run it again"
+            f"there. If they are, rename the file {begun} to 'published', if not, delete it; then run again"
         )
         raise RunError(msg)
     begun.write("")
