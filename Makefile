@@ -1,6 +1,6 @@
 # Every target but help and clean first makes sure that .venv and Java are there.
 # ARGS is passed on, for example: make test ARGS="-k retry"
-.PHONY: help setup demo test lint airflow bench build clean
+.PHONY: help setup demo test chaos lint airflow bench build clean
 .DEFAULT_GOAL := help
 
 # Spark's tools are looked up on PATH.
@@ -19,6 +19,12 @@ demo: setup  ## Enrich 28,298 airports: Airflow, Spark and a local API
 
 test: setup  ## Run the tests
 	@$(RUN) .venv/bin/python -m pytest $(ARGS)
+
+SEEDS ?= 200
+FIRST ?= 0
+
+chaos: setup  ## Kill processes of real runs by SEEDS seeds (200), from FIRST (0) on
+	@$(RUN) CHAOS_SEEDS=$(SEEDS) CHAOS_FIRST_SEED=$(FIRST) .venv/bin/python -m pytest tests/spark_app/chaos $(ARGS)
 
 lint: setup  ## Check formatting, style, types and import directions
 	@$(RUN) ruff format --check .

@@ -146,11 +146,14 @@ def test_the_token_is_in_no_column(run: Run) -> None:
     assert TOKEN not in json.dumps(rows, default=str)
 
 
-def test_nothing_stays_behind(run: Run) -> None:
+def test_figures_are_all_that_stays_behind(run: Run) -> None:
     """Neither staged answers nor the folder through which operator and driver talk."""
     submission = next(line for line in (run.folder / "argv").read_text().split() if "submission" in line)
 
-    assert sorted(path.name for path in (run.folder / "data").iterdir()) == ["airports", "source"]
+    data = run.folder / "data"
+    assert sorted(path.name for path in data.iterdir()) == ["_http_enrich", "airports", "source"]
+    left = sorted(path.name for path in data.glob("_http_enrich/*/*"))
+    assert left == ["done.json", "epoch-1.lease", "report.json"]
     assert not Path(submission).parent.exists()
 
 

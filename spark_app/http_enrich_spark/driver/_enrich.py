@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
 from http_enrich_middleware import Snapshot
@@ -13,7 +14,7 @@ from http_enrich_spark.config import PipelineConfig, RunInfo
 from http_enrich_spark.coordinator import Coordinator
 from http_enrich_spark.worker import HTTP_DDL, EnrichBatches, WorkerPlan
 
-from ._names import RESERVED, ROW
+from ._names import RESERVED, quoted
 
 
 def answered_schema(rows: StructType) -> StructType:
@@ -37,7 +38,8 @@ def enrich(
     *report* travels to the workers, who tell it what their middleware have counted.
     """
     tasks = _tasks(rows, count, config.execution.batch_size)
-    buckets = rows.repartition(tasks, ROW)
+    # Rows with equal ids in one worker, where they can share an answer.
+    buckets = rows.repartition(tasks, *[F.col(quoted(name)) for name in config.source.id])
     # mapInArrow stumbles over names with dots and backticks, so there they have others.
     plain = [f"{RESERVED}_{position}" for position in range(len(rows.columns))]
     fields = [StructField(name, field.dataType) for name, field in zip(plain, rows.schema, strict=True)]
