@@ -14,7 +14,7 @@ from ._exchange import (
 )
 from ._metrics import LATENCY_GAMMA, Histogram, Metrics, Snapshot
 from ._origin import Origin, OriginName, origin_of
-from ._permits import PACED, LocalPermits, PermitSource, PermitWindow, Rate
+from ._permits import PACED, Brake, LocalPermits, PermitSource, PermitWindow, Rate
 from ._redact import Redactor
 from ._registry import (
     DeferredConfig,
@@ -46,6 +46,7 @@ __all__ = [
     "RUN_STOPPED",
     "Advice",
     "Ask",
+    "Brake",
     "DeferredConfig",
     "Failure",
     "Grant",

@@ -141,6 +141,24 @@ class LocalPermits:
             return True
 
 
+class Brake(LocalPermits):
+    """Permits without limit, but for pauses that the API asks for; those who pace rows follow it."""
+
+    def __init__(self, *, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
+        super().__init__((), clock=clock, sleep=sleep)
+        self._followers: list[PermitSource] = []
+
+    def follow(self, source: PermitSource) -> None:
+        """Pause *source* with every pause from now on."""
+        self._followers.append(source)
+
+    def pause(self, seconds: float) -> None:
+        """Hand out nothing for so long."""
+        super().pause(seconds)
+        for source in self._followers:
+            source.pause(seconds)
+
+
 class PermitWindow:
     """One rate: when its next permit is due, by the window and by the pace, in seconds of any clock."""
 

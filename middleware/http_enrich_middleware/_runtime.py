@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http_enrich_transport import TransportRequest, TransportResponse, WarmupReport
 
 from ._metrics import Metrics
-from ._permits import LocalPermits, PermitSource, Rate
+from ._permits import Brake, PermitSource, Rate
 from ._redact import Redactor
 from ._token import Ask
 
@@ -83,7 +83,7 @@ class WorkerRuntime:
     metrics: Metrics = field(default_factory=Metrics)
     observers: list[Observer] = field(default_factory=list)
     """Middleware that want to see each attempt, wherever they stand in the list, add to it when built."""
-    brake: PermitSource = field(default=None)  # type: ignore[assignment]
+    brake: Brake = field(default=None)  # type: ignore[assignment]
     """
     Handed out without limit but for pauses that the API asks for; by itself it
     pauses this worker. It is made with the first `clock` and `sleep`, and kept by `replace`.
@@ -91,4 +91,4 @@ class WorkerRuntime:
 
     def __post_init__(self) -> None:
         if self.brake is None:
-            object.__setattr__(self, "brake", LocalPermits((), clock=self.clock, sleep=self.sleep))
+            object.__setattr__(self, "brake", Brake(clock=self.clock, sleep=self.sleep))

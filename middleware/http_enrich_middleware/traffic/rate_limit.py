@@ -91,6 +91,8 @@ class _Queue:
 
     def __init__(self, config: Config, runtime: WorkerRuntime) -> None:
         self.source = _source(config, runtime)
+        # A pause that a row was asked for is one for all rows, those that are sure of a permit included.
+        runtime.brake.follow(self.source)
         self._clock, self._brake = runtime.clock, runtime.brake
         self._waits = config.on_exhausted == "wait"
 

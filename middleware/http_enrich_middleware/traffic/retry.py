@@ -144,7 +144,10 @@ class _Repeater:
         """Wait until the next attempt may start; return its price, or why there is none."""
         clock = self._runtime.clock
         now, deadline = clock(), exchange.deadline if exchange.deadline is not None else float("inf")
-        delay, throttled = self._delay(exchange, attempt)
+        asked = self._asked(exchange)
+        delay, throttled = self._delay(exchange, attempt, asked)
+        if throttled and asked:
+            self._runtime.brake.pause(asked)
         # No time would be left for the attempt, and the failure that there is says more.
         if now + delay >= deadline:
             return "deadline"
@@ -159,12 +162,16 @@ class _Repeater:
         exchange.spend("backoff", left)
         return price
 
-    def _delay(self, exchange: RequestExchange, attempt: int) -> tuple[float, bool]:
+    def _asked(self, exchange: RequestExchange) -> float | None:
+        """Return the seconds for which the peer wants to be left alone, if it says so and is heeded."""
+        response = exchange.response
+        if not self._config.retry_after or response is None:
+            return None
+        return retry_after(response.headers, self._runtime.now())
+
+    def _delay(self, exchange: RequestExchange, attempt: int, asked: float | None) -> tuple[float, bool]:
         """Return the seconds before the next attempt, and whether the peer wants less traffic."""
-        config, response = self._config, exchange.response
-        asked = None
-        if config.retry_after and response is not None:
-            asked = retry_after(response.headers, self._runtime.now())
+        config = self._config
         throttled = exchange.status == 429 or (exchange.status == 503 and asked is not None)
         base = max(config.base_delay, config.throttle_base_delay) if throttled else config.base_delay
         doublings = min(attempt - 1, 60)  # beyond that any cap is reached, and a float is not endless

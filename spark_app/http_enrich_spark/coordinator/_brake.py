@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from http_enrich_middleware import LocalPermits
+from http_enrich_middleware import Brake
 
 
-class Brake(LocalPermits):
+class SharedBrake(Brake):
     """The brake of one worker; *told* hears of each pause that the API has asked for here, in seconds."""
 
     def __init__(self, told: Callable[[float], None]) -> None:
-        super().__init__((), clock=time.monotonic, sleep=asyncio.sleep)
+        super().__init__(clock=time.monotonic, sleep=asyncio.sleep)
         self._told = told
 
     def pause(self, seconds: float) -> None:

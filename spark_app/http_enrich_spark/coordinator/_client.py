@@ -22,7 +22,7 @@ from http_enrich_middleware import (
     RunState,
 )
 
-from ._brake import Brake
+from ._brake import SharedBrake
 from ._link import Link
 from ._messages import (
     Hello,
@@ -66,7 +66,7 @@ class Client:
 
     def __init__(self, link: Link, run: RunState, take: Callable[[], Totals], *, slots: int) -> None:
         self._link, self._run, self._take, self._slots = link, run, take, slots
-        self.brake = Brake(self._paused)
+        self.brake = SharedBrake(self._paused)
         self._worker = uuid4().hex
         self._session: aiohttp.ClientSession | None = None
         self._unsent: Sync | None = None

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from http_enrich_middleware import (
     DEADLINE_EXCEEDED,
     RUN_STOPPED,
+    Brake,
     Failure,
     Handler,
     MiddlewareConfig,
@@ -324,8 +325,11 @@ def test_a_pause_goes_to_the_brake_that_the_runtime_has() -> None:
     """The one of a cluster pauses all its workers."""
     told: list[object] = []
 
-    class Brake:
-        def take(self) -> bool:
+    class Told(Brake):
+        def __init__(self) -> None:
+            super().__init__(clock=clock, sleep=asyncio.sleep)
+
+        def take(self, *, first: bool = False) -> bool:
             return False
 
         async def acquire(self, until: float) -> bool:
@@ -337,7 +341,7 @@ def test_a_pause_goes_to_the_brake_that_the_runtime_has() -> None:
 
     listed = rows(2)
     listed[1].deadline = 99.0
-    sent(Api(lambda _: answer(429, retry_after="7")), listed, fixed(1), brake=Brake())
+    sent(Api(lambda _: answer(429, retry_after="7")), listed, fixed(1), brake=Told())
 
     assert told == [math.inf, ("pause", 7.0), 99.0, ("pause", 7.0)]
 

@@ -154,6 +154,30 @@ def test_a_row_that_waits_for_its_permit_does_not_go_into_a_pause() -> None:
     assert times == pytest.approx([0, 1, 11.5, 12.5])
 
 
+@pytest.mark.parametrize(("status", "heeded"), [(429, True), (503, True), (500, False)])
+def test_a_pause_that_one_row_is_asked_for_is_one_for_all(status: int, heeded: bool) -> None:
+    times: list[float] = []
+
+    def serve(_: TransportRequest) -> TransportResponse:
+        times.append(clock())
+        return answer(status, retry_after="20") if len(times) == 3 else answer(200)
+
+    async def main() -> None:
+        steps = [parse_middleware({"type": "retry"}), limit(max_requests_per_second=10)]
+        chain = build_chain(steps, MemoryEngine(serve), virtual_time.runtime())
+        started: list[asyncio.Future[RequestExchange]] = []
+        for each in rows(6):
+            started.append(asyncio.ensure_future(chain(each)))
+            await asyncio.sleep(0.15)
+        await asyncio.gather(*started)
+
+    run(main())
+
+    paused = [time for time in times if 0.31 < time < 20.3]
+    assert len(times) == 7
+    assert (not paused) is heeded
+
+
 def test_a_run_that_was_given_up_is_not_waited_for() -> None:
     """Else a million rows would each wait for the permit of a request that is never sent."""
     listed = rows(100)
