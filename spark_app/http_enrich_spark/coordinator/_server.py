@@ -55,7 +55,8 @@ class Coordinator:
     """
     Hands out permits, tokens and secrets to the workers of a run, and gathers what they count.
 
-    It has a thread and an event loop of its own. *engine* makes what tokens are asked for with; *busy*
+    It has a thread and an event loop of its own. Workers find it at *host*; it listens at *bind*, which is
+    the same unless there is a network between them that has names of its own. *engine* makes what tokens are asked for with; *busy*
     returns how many workers are at work in Spark's eyes, who may be more than those that reach this server.
     """
 
@@ -64,13 +65,15 @@ class Coordinator:
         middleware: Sequence[MiddlewareConfig],
         *,
         host: str,
+        bind: str | None = None,
         slots: int,
         runtime: WorkerRuntime,
         engine: Callable[[], TransportEngine] = lambda: MemoryEngine.always(503),
         busy: Callable[[], int] = lambda: 0,
     ) -> None:
         self.stopped: str | None = None
-        self._middleware, self._host, self._slots, self._busy = middleware, host, slots, busy
+        self._middleware, self._slots, self._busy = middleware, slots, busy
+        self._host, self._bind = host, bind or host
         self._runtime, self._engine = runtime, engine
         self._secret, self._plan_secrets = secrets.token_urlsafe(32), list[str]()
         self._totals, self._lock = Totals(), threading.Lock()
@@ -93,7 +96,7 @@ class Coordinator:
         )
         self._thread.start()
         if not ready.wait(_START_SECONDS) or self._started is not None:
-            msg = f"the coordinator cannot listen at {self._host}: {self._started}; check spark.driver.host"
+            msg = f"the coordinator cannot listen at {self._bind}: {self._started}; set spark.driver.bindAddress"
             raise OSError(msg)
         return self
 
@@ -139,7 +142,7 @@ class Coordinator:
             runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
             await runner.setup()
             try:
-                site = web.TCPSite(runner, self._host, 0)
+                site = web.TCPSite(runner, self._bind, 0)
                 await site.start()
                 port = runner.addresses[0][1]
                 self.link = Link(f"http://{_bracketed(self._host)}:{port}", self._secret)

@@ -26,10 +26,12 @@ def coordinator(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> Co
         window=run.window,
         redactor=Redactor(WorkerPlan.of(config).secrets),
     )
+    settings = spark.sparkContext.getConf()
     asks = any(each.asks_for_tokens for each in config.middleware)
     return Coordinator(
         config.middleware,
-        host=spark.sparkContext.getConf().get("spark.driver.host") or "127.0.0.1",
+        host=settings.get("spark.driver.host") or "127.0.0.1",
+        bind=settings.get("spark.driver.bindAddress"),
         slots=spark.sparkContext.defaultParallelism,
         runtime=runtime,
         busy=lambda: _running_tasks(spark),

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from http_enrich_demo.airports import write_source
 from http_enrich_demo.api import run_in_thread
-from http_enrich_spark.driver import RunError, _run
+from http_enrich_spark.driver import RunError, _try
 from http_enrich_spark.driver._enrich import enrich
 from http_enrich_spark.driver._facts import fingerprint
 from tests.support.peer import closed_port
@@ -176,7 +176,7 @@ def test_rows_that_do_not_agree_with_the_input_are_not_published(
 ) -> None:
     """Nothing of ours does this; what if it did?"""
     write_ids(spark, tmp_path, "a", "b")
-    monkeypatch.setattr(_run, "enrich", lambda rows, *rest: enrich(wrong(rows.orderBy("id")), *rest))
+    monkeypatch.setattr(_try, "enrich", lambda rows, *rest: enrich(wrong(rows.orderBy("id")), *rest))
     with web_server(ok) as server, pytest.raises(RunError, match=message):
         run(spark, pipeline(tmp_path, server.url))
 

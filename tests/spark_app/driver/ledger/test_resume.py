@@ -13,7 +13,7 @@ from aiohttp import web
 from pyspark.sql import SparkSession
 
 from http_enrich_spark.config import RunInfo, load_pipeline
-from http_enrich_spark.driver import RunError, RunSummary, _run, run_pipeline
+from http_enrich_spark.driver import RunError, RunSummary, _try, run_pipeline
 from http_enrich_spark.driver._enrich import enrich
 from http_enrich_spark.driver.ledger import Epoch
 from tests.support.runs import Sections, ok, out, pipeline, run, write_ids
@@ -109,10 +109,10 @@ def test_another_try_asks_only_for_what_is_not_answered(
             rows = enrich(*args)
             return rows.where("IF(id = '007', raise_error('broken'), true)")
 
-        monkeypatch.setattr(_run, "enrich", failing)
+        monkeypatch.setattr(_try, "enrich", failing)
         with pytest.raises(RunError, match="Nothing is lost: answers are kept in") as caught:
             run(spark, data)
-        monkeypatch.setattr(_run, "enrich", enrich)
+        monkeypatch.setattr(_try, "enrich", enrich)
         before = asked(server.paths)
         summary = run(spark, data)
 

@@ -1,0 +1,209 @@
+"""One try of a run: freeze or go on, request, judge, publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NoReturn
+
+import msgspec
+from py4j.protocol import Py4JError
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from http_enrich_spark._logs import logger
+from http_enrich_spark.config import PipelineConfig, RunInfo
+from http_enrich_spark.coordinator import Coordinator, Totals
+
+from ._cluster import coordinator
+from ._columns import columns_of
+from ._enrich import answered_schema, enrich
+from ._errors import RunError, first_line
+from ._facts import Frozen
+from ._freeze import first_rows, freeze
+from ._metrics import RunMetrics
+from ._names import ROW
+from ._outlets import outlets, sinks_of
+from ._report import report_of, write_report
+from ._source import check_columns, read_source, response_schema
+from ._summary import Counts, RunSummary, count
+from ._watch import Guard, Progress, Stop, Watch, progress_of
+from .ledger import Epoch
+from .sink import check_sink, has_begun, publish, rehearse
+
+
+class Try:
+    """
+    One try of a run, which has the *epoch*.
+
+    What earlier tries have left is counted in; what this one leaves behind is of use to the next.
+    """
+
+    def __init__(self, spark: SparkSession, config: PipelineConfig, run: RunInfo, epoch: Epoch) -> None:
+        self._spark, self._config, self._run, self._epoch = spark, config, run, epoch
+        self._metrics = RunMetrics(spark, config)
+        self._response = response_schema(config)
+        self._coordinator: Coordinator | None = None
+        self._stop: Stop | None = None
+        self._outlets = outlets(config, epoch.folder, epoch.token)
+
+    def run(self) -> RunSummary:
+        """Take the run to its end; raises `RunError` as `run_pipeline` does."""
+        self._epoch.keep(lambda: (self._live.calls, self._live.rows))
+        try:
+            frozen, rows = self._rows()
+            answered = answered_schema(rows.schema)
+            self._rehearse(answered)
+            self._epoch.begin(frozen)
+        except Exception:
+            self._epoch.abandon()
+            raise
+        # From here on answers are paid for: they stay until they are published.
+        with self._kept():
+            resumed, seconds = self._request(rows, frozen, answered)
+            counts, answers = self._judged(frozen, answered)
+            self._epoch.lease.check()
+            self._publish(answers, answered)
+            summary = self._summary(frozen, counts, resumed, seconds)
+            write_report(report_of(summary, counts, self._live), self._epoch.folder)
+            self._epoch.finish(sinks_of(self._config), summary.as_dict())
+        logger.info("%s: published %s rows to %s", summary.pipeline, f"{summary.rows_out:,}", summary.sink)
+        return summary
+
+    @property
+    def _live(self) -> Totals:
+        """What the workers of this try have counted so far."""
+        return self._coordinator.totals() if self._coordinator is not None else Totals()
+
+    def _rows(self) -> tuple[Frozen, DataFrame]:
+        """Return the rows of the run: frozen now, or by an earlier try."""
+        config, frozen = self._config, self._epoch.frozen
+        source = None if frozen else read_source(self._spark, config.source)
+        if source is not None:
+            self._check(source)
+            frozen = freeze(source, config.source, self._epoch.input.path)
+        assert frozen is not None  # noqa: S101 - one of the two
+        schema = StructType.fromJson(msgspec.json.decode(frozen.schema))
+        rows = first_rows(self._spark.read.schema(schema).parquet(self._epoch.input.path))
+        if source is None:
+            self._check(rows.drop(ROW))
+        return frozen, rows
+
+    def _check(self, source: DataFrame) -> None:
+        columns = check_columns(source, self._config, self._response)
+        for outlet in self._outlets:
+            if not has_begun(outlet.place):
+                check_sink(self._spark, outlet.sink, outlet.names(columns, source.columns))
+
+    def _rehearse(self, answered: StructType) -> None:
+        answers = columns_of(self._spark.createDataFrame([], answered), self._config, self._response)
+        for outlet in self._outlets:
+            schema = outlet.rows(answers, answered).schema
+            rehearse(outlet.sink, schema, f"{self._epoch.folder}/rehearsal", self._spark)
+
+    def _publish(self, answers: DataFrame, answered: StructType) -> None:
+        for outlet in self._outlets:
+            publish(outlet.rows(answers, answered), outlet.sink, outlet.place, outlet.token)
+
+    def _request(self, rows: DataFrame, frozen: Frozen, answered: StructType) -> tuple[int, float]:
+        """Request what is not answered yet; returns how many rows were, and the seconds it took."""
+        before = self._epoch.answers(answered)
+        progress = progress_of(before)
+        resumed, name = progress.rows, self._config.name
+        if resumed:
+            logger.info("%s: %s of %s rows are answered already", name, f"{resumed:,}", f"{frozen.rows:,}")
+            rows = rows.join(before.select(ROW), ROW, "left_anti")
+        started = time.monotonic()
+        if resumed < frozen.rows:
+            self._ask(rows, frozen.rows, progress)
+        return resumed, time.monotonic() - started
+
+    def _ask(self, rows: DataFrame, total: int, before: Progress) -> None:
+        left = total - before.rows
+        logger.info("%s: enriching %s rows", self._config.name, f"{left:,}")
+        # Whatever earlier tries have paid for counts, answers that were lost on the way included.
+        before = before._replace(calls=max(before.calls, self._epoch.earlier()[0]))
+        with coordinator(self._spark, self._config, self._run) as self._coordinator:
+            guard = Guard(self._coordinator, total, before, self._config.execution)
+            with Watch(guard.look):
+                report = self._metrics.report
+                self._epoch.write(enrich(rows, left, self._config, self._run, self._coordinator, report))
+            self._stop = guard.stop
+
+    def _judged(self, frozen: Frozen, answered: StructType) -> tuple[Counts, DataFrame]:
+        """Return the answers, ready to be published; raises `RunError` if they must not be."""
+        staged = self._epoch.answers(answered)
+        answers = columns_of(staged, self._config, self._response)
+        counts = count(answers, self._config.source.id)
+        stopped = self._epoch.stopped(answered)
+        if stopped is not None:
+            undone = f"{frozen.rows - counts.rows:,} of {frozen.rows:,} rows were given up"
+            self._give_up(f"{stopped} ({undone}; nothing was published)")
+        _check_whole(counts, frozen)
+        limit = self._config.execution.max_error_rate
+        if counts.error_rate > limit:
+            self._reject(
+                f"{counts.error_rate:.1%} of the rows failed, more than execution.max_error_rate = "
+                f"{limit:.1%} ({'; '.join(map(str, counts.failures))}); nothing was published"
+            )
+        return counts, answers
+
+    def _give_up(self, reason: str) -> None:
+        """End the try; answers that were not the reason for it count for the next one, failures included."""
+        if self._stop is None or self._stop.judged:
+            self._reject(reason)
+        assert self._stop is not None  # noqa: S101 - else it was rejected
+        raise RunError(reason, retry=self._stop.retry)
+
+    def _reject(self, reason: str) -> NoReturn:
+        self._epoch.judge(reason)
+        raise RunError(f"{reason}; the next try asks again for the rows that failed, and for no others")
+
+    def _summary(self, frozen: Frozen, counts: Counts, resumed: int, seconds: float) -> RunSummary:
+        done = counts.rows - resumed
+        dead = counts.rows - counts.passed if self._config.dead_letter is not None else 0
+        return RunSummary(
+            pipeline=self._config.name,
+            run_id=self._run.id,
+            folder=self._epoch.folder.path,
+            rows_in=frozen.rows,
+            rows_out=counts.rows - dead,
+            dead=dead,
+            ok=counts.outcomes.get("ok", 0),
+            failed=counts.rows - counts.passed,
+            ignored=counts.outcomes.get("ignored", 0),
+            calls=counts.calls,
+            retries=counts.retries,
+            seconds=round(seconds, 3),
+            rows_per_second=round(done / seconds, 1) if seconds else 0.0,
+            sink=self._config.sink.name,
+            outcomes=counts.outcomes,
+            resumed=resumed,
+            redone=max(0, self._epoch.earlier()[1] + self._live.rows - counts.rows),
+            left_out=frozen.left_out,
+            metrics=self._metrics.figures(),
+        )
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Say where the answers are when the block fails, and how to go on."""
+        try:
+            yield
+        except Exception as error:
+            # Whatever it was: who has taken over may have deleted what this try was reading.
+            with suppress(Py4JError, OSError):
+                self._epoch.lease.check()
+            if not isinstance(error, RunError):
+                logger.error("the try ended by an error", exc_info=error)
+            retry = error.retry if isinstance(error, RunError) else True
+            kept = f"answers are kept in {self._epoch.folder}, and the next try goes on from there"
+            raise RunError(f"{first_line(error)}\nNothing is lost: {kept}", retry=retry) from error
+
+
+def _check_whole(counts: Counts, frozen: Frozen) -> None:
+    """Compare what was written with what was frozen, before anyone sees it."""
+    if (counts.rows, counts.ids) != (frozen.rows, frozen.ids):
+        what = "with other ids" if counts.rows == frozen.rows else f"out of {frozen.rows:,}"
+        msg = f"{counts.rows:,} rows came {what}; nothing was published, please report this as a bug"
+        raise RunError(msg)
