@@ -29,8 +29,13 @@ class Request(NamedTuple):
 class RecordingApi:
     """The running API, as its test sees it."""
 
-    def __init__(self, url: str, log: Path) -> None:
-        self.url, self._log = url, log
+    def __init__(self, url: str, log: Path, process: subprocess.Popen[str]) -> None:
+        self.url, self._log, self._process = url, log, process
+
+    def stop(self) -> None:
+        """Be gone at once, as when the machine dies."""
+        self._process.kill()
+        self._process.wait()
 
     @property
     def requests(self) -> list[Request]:
@@ -67,7 +72,7 @@ def recording_api(
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     try:
-        yield RecordingApi(process.stdout.readline().strip(), log)
+        yield RecordingApi(process.stdout.readline().strip(), log, process)
     finally:
         process.kill()
         process.wait()

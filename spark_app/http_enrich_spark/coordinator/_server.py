@@ -56,8 +56,9 @@ class Coordinator:
     Hands out permits, tokens and secrets to the workers of a run, and gathers what they count.
 
     It has a thread and an event loop of its own. Workers find it at *host*; it listens at *bind*, which is
-    the same unless there is a network between them that has names of its own. *engine* makes what tokens are asked for with; *busy*
-    returns how many workers are at work in Spark's eyes, who may be more than those that reach this server.
+    the same unless there is a network between them that has names of its own. *engine* makes what tokens
+    are asked for with; *busy* returns how many workers are at work in Spark's eyes, who may be more than
+    those that reach this server.
     """
 
     def __init__(
@@ -96,7 +97,8 @@ class Coordinator:
         )
         self._thread.start()
         if not ready.wait(_START_SECONDS) or self._started is not None:
-            msg = f"the coordinator cannot listen at {self._bind}: {self._started}; set spark.driver.bindAddress"
+            remedy = "set spark.driver.bindAddress"
+            msg = f"the coordinator cannot listen at {self._bind}: {self._started}; {remedy}"
             raise OSError(msg)
         return self
 
