@@ -46,6 +46,7 @@ class Try:
         self._response = response_schema(config)
         self._coordinator: Coordinator | None = None
         self._stop: Stop | None = None
+        self._advice = "goes on from there"
         self._outlets = outlets(config, epoch.folder, epoch.token)
 
     def run(self) -> RunSummary:
@@ -158,7 +159,8 @@ class Try:
 
     def _reject(self, reason: str) -> NoReturn:
         self._epoch.judge(reason)
-        raise RunError(f"{reason}; the next try asks again for the rows that failed, and for no others")
+        self._advice = "asks again for the rows that failed"
+        raise RunError(reason)
 
     def _summary(self, frozen: Frozen, counts: Counts, resumed: int, seconds: float) -> RunSummary:
         done = counts.rows - resumed
@@ -197,7 +199,7 @@ class Try:
             if not isinstance(error, RunError):
                 logger.error("the try ended by an error", exc_info=error)
             retry = error.retry if isinstance(error, RunError) else True
-            kept = f"answers are kept in {self._epoch.folder}, and the next try goes on from there"
+            kept = f"answers are kept in {self._epoch.folder}, and the next try {self._advice}"
             raise RunError(f"{first_line(error)}\nNothing is lost: {kept}", retry=retry) from error
 
 

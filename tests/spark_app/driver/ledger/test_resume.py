@@ -221,7 +221,9 @@ def test_failed_rows_are_asked_again_after_a_try_that_failed_because_of_them(
     with web_server(respond) as server:
         data = pipeline(tmp_path, server.url, execution={"max_error_rate": 0.25})
         for _ in range(2):
-            with pytest.raises(RunError, match="the next try asks again for the rows that failed") as caught:
+            with pytest.raises(
+                RunError, match="and the next try asks again for the rows that failed"
+            ) as caught:
                 run(spark, data)
         broken = False
         summary = run(spark, data)
