@@ -18,6 +18,7 @@ demo: setup  ## Enrich 28,298 airports: Airflow, Spark and a local API
 	@$(RUN) .venv/bin/python -m http_enrich_demo demo $(ARGS)
 
 test: setup  ## Run the tests
+	@scripts/ensure_postgres.sh
 	@$(RUN) .venv/bin/python -m pytest $(ARGS)
 
 SEEDS ?= 200

@@ -3,7 +3,9 @@
 from ._connections import variable as connection_variable
 from ._interpolate import RunInfo, secret_values
 from ._load import check_pipeline, load_pipeline
+from ._options import Options, plain_options, url_of
 from ._pipeline import (
+    FILE_FORMATS,
     EndpointConfig,
     ExecutionConfig,
     PipelineConfig,
@@ -20,9 +22,11 @@ from ._yaml import Document, read_document
 
 __all__ = [
     "CONNECTION_FIELDS",
+    "FILE_FORMATS",
     "Document",
     "EndpointConfig",
     "ExecutionConfig",
+    "Options",
     "PipelineConfig",
     "PipelineError",
     "Problem",
@@ -38,7 +42,9 @@ __all__ = [
     "connection_variable",
     "load_pipeline",
     "plain",
+    "plain_options",
     "read_document",
     "secret_texts",
     "secret_values",
+    "url_of",
 ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from http_enrich_spark.config import PipelineConfig, SourceConfig
+from http_enrich_spark.config import PipelineConfig, SourceConfig, plain_options
 from http_enrich_spark.worker import row_columns
 from http_enrich_transport import did_you_mean
 
+from ._database import Database
 from ._errors import RunError, first_line
 from ._names import RESERVED
 
@@ -24,12 +27,31 @@ def read_source(spark: SparkSession, source: SourceConfig) -> DataFrame:
         raise RunError(msg) from error
 
 
+def reading(spark: SparkSession, source: SourceConfig) -> AbstractContextManager[None]:
+    """Return a block in which errors of the source's database, if it is in one, show no secret."""
+    if source.format != "jdbc":
+        return nullcontext()
+    return Database(spark, source.options).told("source: the database cannot be read")
+
+
 def _open(spark: SparkSession, source: SourceConfig) -> DataFrame:
+    if source.format == "jdbc":
+        return _open_database(spark, source)
     if source.table is not None:
         return spark.table(source.table)
     if source.query is not None:
         return spark.sql(source.query)
-    return spark.read.format(source.format).options(**source.options).load(source.path)
+    return spark.read.format(source.format).options(**plain_options(source.options)).load(source.path)
+
+
+def _open_database(spark: SparkSession, source: SourceConfig) -> DataFrame:
+    database = Database(spark, source.options)
+    with reading(spark, source), database.unseen():
+        with database.connect() as connection:  # Spark itself does not say why it could not connect
+            table = ".".join(map(connection.quoted, source.table.split("."))) if source.table else None
+        named = {"dbtable": table, "query": source.query}
+        given = {name: value for name, value in named.items() if value is not None}
+        return spark.read.format("jdbc").options(**database.options, **given).load()
 
 
 def response_schema(config: PipelineConfig) -> StructType | None:

@@ -26,7 +26,7 @@ from ._metrics import RunMetrics
 from ._names import ROW
 from ._outlets import outlets, sinks_of
 from ._report import report_of, write_report
-from ._source import check_columns, read_source, response_schema
+from ._source import check_columns, read_source, reading, response_schema
 from ._summary import Counts, RunSummary, count
 from ._watch import Guard, Progress, Stop, Watch, progress_of
 from .ledger import Epoch
@@ -83,7 +83,8 @@ class Try:
         source = None if frozen else read_source(self._spark, config.source)
         if source is not None:
             self._check(source)
-            frozen = freeze(source, config.source, self._epoch.input.path)
+            with reading(self._spark, config.source):
+                frozen = freeze(source, config.source, self._epoch.input.path)
         assert frozen is not None  # noqa: S101 - one of the two
         schema = StructType.fromJson(msgspec.json.decode(frozen.schema))
         rows = first_rows(self._spark.read.schema(schema).parquet(self._epoch.input.path))
@@ -101,7 +102,7 @@ class Try:
         answers = columns_of(self._spark.createDataFrame([], answered), self._config, self._response)
         for outlet in self._outlets:
             schema = outlet.rows(answers, answered).schema
-            rehearse(outlet.sink, schema, f"{self._epoch.folder}/rehearsal", self._spark)
+            rehearse(outlet.sink, schema, f"{self._epoch.folder}/rehearsal", self._spark, outlet.token)
 
     def _publish(self, answers: DataFrame, answered: StructType) -> None:
         for outlet in self._outlets:

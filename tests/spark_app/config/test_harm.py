@@ -88,7 +88,7 @@ def test_a_mapping_may_not_be_nested_without_end() -> None:
             "source: format and options go with path",
         ),
         (
-            {"sink.format": "jdbc", "sink.partition_by": ["a"], "sink.mode": "overwrite_partitions"},
+            {"sink.format": "xml", "sink.partition_by": ["a"], "sink.mode": "overwrite_partitions"},
             "mode overwrite_partitions works with avro, csv,",
         ),
     ],

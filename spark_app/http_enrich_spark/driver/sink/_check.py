@@ -12,7 +12,9 @@ from http_enrich_spark.config import SinkConfig
 from http_enrich_spark.driver._errors import RunError, first_line
 from http_enrich_spark.driver._files import Folder
 
+from ._fit import check_names
 from ._flat import FLAT_FORMATS, flat_schema
+from ._jdbc import exists_in_database, rehearse_jdbc
 from ._write import writer
 
 _TYPED = {"parquet", "orc", "avro", "delta"}
@@ -35,8 +37,11 @@ def check_sink(spark: SparkSession, sink: SinkConfig, columns: Sequence[str]) ->
             f"sink: {sink.name} exists and mode is 'error'; choose append, overwrite or overwrite_partitions"
         )
         raise RunError(msg)
-    if sink.mode != "overwrite":
-        _check_columns(sink, _existing_columns(spark, sink), columns)
+    # A table of a database is looked at by its rehearsal, when the types are known too.
+    if sink.mode != "overwrite" and sink.format != "jdbc":
+        existing = _existing_columns(spark, sink)
+        if existing is not None:
+            check_names(sink, existing, columns)
         _check_partitions(spark, sink)
 
 
@@ -48,19 +53,6 @@ def _existing_columns(spark: SparkSession, sink: SinkConfig) -> Sequence[str] | 
         return spark.read.format(sink.format).load(sink.path).columns if sink.format in _TYPED else None
     except AnalysisException:
         return None  # an empty folder
-
-
-def _check_columns(sink: SinkConfig, existing: Sequence[str] | None, columns: Sequence[str]) -> None:
-    if existing is None:
-        return
-    old, new = {name.lower() for name in existing}, {name.lower() for name in columns}
-    if old != new:
-        only_old, only_new = ", ".join(sorted(old - new)), ", ".join(sorted(new - old))
-        msg = (
-            f"sink: {sink.name} has other columns than this run writes (only there: {only_old or 'none'}; "
-            f"only here: {only_new or 'none'}); change one of them, or choose mode overwrite"
-        )
-        raise RunError(msg)
 
 
 def _check_partitions(spark: SparkSession, sink: SinkConfig) -> None:
@@ -75,13 +67,16 @@ def _check_partitions(spark: SparkSession, sink: SinkConfig) -> None:
         raise RunError(msg)
 
 
-def rehearse(sink: SinkConfig, schema: StructType, folder: str, spark: SparkSession) -> None:
+def rehearse(sink: SinkConfig, schema: StructType, folder: str, spark: SparkSession, token: str) -> None:
     """
     Write a table of *schema* without rows into *folder*, as rows will be written into *sink*.
 
-    Raises `RunError` for a format, an option or a column that the writer does
-    not take. Mode overwrite deletes before it writes, so this must come first.
+    A database is tried with everything that `publish` will do there with this *token*. Raises `RunError`
+    for a format, an option or a column that the writer does not take. Mode overwrite deletes before it
+    writes, so this must come first.
     """
+    if sink.format == "jdbc":
+        return rehearse_jdbc(schema, sink, token, spark)
     try:
         _rehearse(sink, schema, folder, spark)
     except Exception as error:
@@ -99,7 +94,9 @@ def _rehearse(sink: SinkConfig, schema: StructType, folder: str, spark: SparkSes
 
 
 def sink_exists(spark: SparkSession, sink: SinkConfig) -> bool:
-    """Say whether there is a table, or anything at the path."""
+    """Say whether there is a table, or anything at the path; raises `RunError` if a database does not say."""
+    if sink.format == "jdbc":
+        return exists_in_database(spark, sink)
     if sink.table is not None:
         return spark.catalog.tableExists(sink.table)
     return Folder(spark, sink.path or "").exists()

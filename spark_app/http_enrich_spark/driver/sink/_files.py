@@ -12,9 +12,6 @@ from http_enrich_spark.driver._files import Folder
 
 from ._write import writer
 
-FILE_FORMATS = frozenset({"parquet", "orc", "json", "csv", "avro", "text", "xml"})
-"""Formats whose tables are nothing but folders of files."""
-
 
 def publish_files(rows: DataFrame, sink: SinkConfig, token: str) -> Folder:
     """

@@ -26,11 +26,6 @@ def flat_schema(schema: StructType) -> StructType:
     return StructType([StructField(name, type) for name, _, type in _columns(schema)])
 
 
-def flat_names(schema: StructType) -> list[str]:
-    """Return the names of the columns that `flat` makes."""
-    return [name for name, _, _ in _columns(schema)]
-
-
 def _columns(schema: StructType) -> Iterator[tuple[str, Column, DataType]]:
     for field in schema.fields:
         column = F.col(quoted(field.name))

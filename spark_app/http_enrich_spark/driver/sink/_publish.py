@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
-from http_enrich_spark.config import SinkConfig
+from http_enrich_spark.config import FILE_FORMATS, SinkConfig
 from http_enrich_spark.driver._files import Folder
 
-from ._files import FILE_FORMATS, publish_files
+from ._files import publish_files
 from ._flat import FLAT_FORMATS, flat
+from ._jdbc import publish_jdbc
 from ._table import publish_table
 
 
@@ -22,6 +23,11 @@ def publish(rows: DataFrame, sink: SinkConfig, place: Folder, token: str) -> Non
     """
     published, begun = place / "published", place / "begun"
     if published.exists():
+        return
+    if sink.format == "jdbc":
+        begun.write("")
+        publish_jdbc(rows, sink, token)
+        published.write("")
         return
     shaped = flat(rows) if sink.format in FLAT_FORMATS else rows
     if sink.path is not None and sink.format in FILE_FORMATS:
