@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, FloatType
 
@@ -27,14 +27,9 @@ def freeze(source: DataFrame, config: SourceConfig, folder: str) -> Frozen:
         rows = rows.withColumn(_SAME, F.row_number().over(same))
     rows.write.parquet(folder)
     written = source.sparkSession.read.schema(rows.schema).parquet(folder)
-    _check_ids(written, config)
-    if config.on_duplicate_id == "fail":
-        _check_distinct(written, config)
-    kept = first_rows(written)
-    found = kept.agg(F.count(F.lit(1)).alias("rows"), fingerprint(config.id).alias("ids")).first()
-    assert found is not None  # noqa: S101 - an aggregate without keys has one row
-    left_out = written.count() - int(found["rows"]) if _SAME in written.columns else 0
-    return Frozen(int(found["rows"]), int(found["ids"]), rows.schema.json(), left_out)
+    found = _take_stock(written, config)
+    _check_ids(found, config)
+    return Frozen(found["rows"], int(found["ids"]), rows.schema.json(), found["written"] - found["rows"])
 
 
 def first_rows(written: DataFrame) -> DataFrame:
@@ -46,27 +41,49 @@ def _ids(config: SourceConfig) -> list[Column]:
     return [F.col(quoted(name)) for name in config.id]
 
 
-def _check_ids(rows: DataFrame, config: SourceConfig) -> None:
+def _take_stock(written: DataFrame, config: SourceConfig) -> Row:
+    """Count the rows, and what is wrong with their ids, in one pass, since each costs a small run."""
+    if config.on_duplicate_id == "each":
+        rows = written.withColumn(_SAME, F.lit(1))
+    else:
+        rows = written.groupBy(*_ids(config)).agg(F.count(F.lit(1)).alias(_SAME))
+    found = rows.agg(
+        F.count(F.lit(1)).alias("rows"),
+        fingerprint(config.id).alias("ids"),
+        _sum_where(F.lit(True)).alias("written"),
+        _sum_where(_is_missing(rows, config)).alias("missing"),
+        F.count_if(F.col(_SAME) > 1).alias("shared"),
+        _sum_where(F.col(_SAME) > 1).alias("sharing"),
+    ).first()
+    assert found is not None  # noqa: S101 - an aggregate without keys has one row
+    return found
+
+
+def _sum_where(condition: Column) -> Column:
+    return F.coalesce(F.sum(F.when(condition, F.col(_SAME))), F.lit(0))
+
+
+def _is_missing(rows: DataFrame, config: SourceConfig) -> Column:
     missing = F.lit(False)
-    for name in config.id:
-        column = F.col(quoted(name))
+    for column in _ids(config):
         missing = missing | column.isNull()
         if isinstance(rows.select(column).schema[0].dataType, FloatType | DoubleType):
             missing = missing | F.isnan(column)
-    count = rows.where(missing).count()
-    if count:
+    return missing
+
+
+def _check_ids(found: Row, config: SourceConfig) -> None:
+    if found["missing"]:
         columns = ", ".join(config.id)
-        msg = f"source.id: {count:,} rows have a null or NaN in {columns}; leave them out with source.where"
+        msg = (
+            f"source.id: {found['missing']:,} rows have a null or NaN in {columns}; "
+            "leave them out with source.where"
+        )
         raise RunError(msg)
-
-
-def _check_distinct(rows: DataFrame, config: SourceConfig) -> None:
-    groups = rows.groupBy(*_ids(config)).agg(F.count(F.lit(1)).alias(_SAME)).where(F.col(_SAME) > 1)
-    row = groups.agg(F.count(F.lit(1)).alias("ids"), F.sum(_SAME).alias("rows")).first()
-    if row is not None and row["ids"]:
+    if config.on_duplicate_id == "fail" and found["shared"]:
         columns = ", ".join(quoted(name) for name in config.id)
         msg = (
-            f"source.id: {row['rows']:,} rows share {row['ids']:,} ids; find them with GROUP BY {columns} "
-            "HAVING count(*) > 1, or set source.on_duplicate_id to first or each"
+            f"source.id: {found['sharing']:,} rows share {found['shared']:,} ids; find them with GROUP BY "
+            f"{columns} HAVING count(*) > 1, or set source.on_duplicate_id to first or each"
         )
         raise RunError(msg)

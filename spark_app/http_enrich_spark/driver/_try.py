@@ -111,7 +111,7 @@ class Try:
     def _request(self, rows: DataFrame, frozen: Frozen, answered: StructType) -> tuple[int, float]:
         """Request what is not answered yet; returns how many rows were, and the seconds it took."""
         before = self._epoch.answers(answered)
-        progress = progress_of(before)
+        progress = progress_of(before) if self._epoch.resumes else Progress(0, 0, 0)
         resumed, name = progress.rows, self._config.name
         if resumed:
             logger.info("%s: %s of %s rows are answered already", name, f"{resumed:,}", f"{frozen.rows:,}")
@@ -138,7 +138,8 @@ class Try:
         staged = self._epoch.answers(answered)
         answers = columns_of(staged, self._config, self._response)
         counts = count(answers, self._config.source.id)
-        stopped = self._epoch.stopped(answered)
+        # Whoever gives up leaves rows out, so where none is missing nobody has.
+        stopped = self._epoch.stopped(answered) if counts.rows < frozen.rows else None
         if stopped is not None:
             undone = f"{frozen.rows - counts.rows:,} of {frozen.rows:,} rows were given up"
             self._give_up(f"{stopped} ({undone}; nothing was published)")

@@ -55,6 +55,11 @@ class Epoch:
         return Frozen(last.rows, int(last.ids), last.schema, last.left_out) if last else None
 
     @property
+    def resumes(self) -> bool:
+        """Whether there are answers of earlier tries."""
+        return bool(self._parts)
+
+    @property
     def token(self) -> str:
         """Twelve hexadecimal digits, the same for all tries that go on with the same rows."""
         run = f"{self.folder.path} {self._key.digest} {self.first}"
