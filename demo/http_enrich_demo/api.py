@@ -188,11 +188,18 @@ def run_in_thread(
 ) -> Iterator[tuple[str, AirportsApi]]:
     """Serve the API from a thread, for callers that are not async, and yield its URL and itself."""
     api = AirportsApi(token, latency=latency, fault_rate=fault_rate, seed=seed)
+    with in_thread(api) as url:
+        yield url, api
+
+
+@contextmanager
+def in_thread(api: AirportsApi) -> Iterator[str]:
+    """Serve *api* from a thread, and yield its URL."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, name="airports-api", daemon=True)
     thread.start()
     try:
-        yield asyncio.run_coroutine_threadsafe(api.start(), loop).result(), api
+        yield asyncio.run_coroutine_threadsafe(api.start(), loop).result()
     finally:
         asyncio.run_coroutine_threadsafe(api.stop(), loop).result()
         loop.call_soon_threadsafe(loop.stop)

@@ -47,7 +47,7 @@ class Application:
 
     def processes(self, program: str) -> list[int]:
         """Return its descendants whose command line has *program*."""
-        return [pid for pid in members(self.process.pid) if program in _command(pid)]
+        return [pid for pid in members(self.process.pid) if program in command_of(pid)]
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
@@ -109,7 +109,8 @@ def members(session: int) -> list[int]:
     return found
 
 
-def _command(pid: int) -> str:
+def command_of(pid: int) -> str:
+    """Return the command line of the process *pid*; nothing if it is gone."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     return ""

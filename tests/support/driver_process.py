@@ -13,12 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tests.support.application import ROOT, members
+from tests.support.application import ROOT, command_of, members
 
 EXECUTOR = "CoarseGrainedExecutorBackend"
-WORKER = "pyspark.daemon"
-_SOURCES = ("spark_app", "middleware", "transport", ".")
-SECONDS = 180
+WORKER = "daemon pyspark.worker"
+SECONDS = 300
 """More than any run of the tests takes on a busy machine."""
 
 
@@ -30,12 +29,7 @@ class Driver:
 
     def processes(self, program: str) -> list[int]:
         """Return its descendants whose command line has *program*."""
-        found = []
-        for pid in members(self.process.pid):
-            with suppress(OSError):
-                if program.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    found.append(pid)
-        return found
+        return [pid for pid in members(self.process.pid) if program in command_of(pid)]
 
     def kill(self) -> None:
         """Kill it with everything that it has started, at once."""
@@ -75,10 +69,9 @@ def driver(
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Driver]:
     """Start `http-enrich run` for *pipeline* on *master*; nothing of it is left after the block."""
-    (folder / "conf").mkdir(exist_ok=True)
     quiet = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.memory": "600m"}
     lines = [f"{name} {value}" for name, value in (quiet | dict(settings)).items()]
-    (folder / "conf" / "spark-defaults.conf").write_text("\n".join(lines))
+    (folder / "spark.conf").write_text("\n".join(lines))
     (folder / "pipeline.yaml").write_text(json.dumps(pipeline))
     environment = os.environ | {
         "PYSPARK_PYTHON": sys.executable,
@@ -86,7 +79,7 @@ def driver(
             str(ROOT / each) for each in ("spark_app", "middleware", "transport", ".")
         ),
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "SPARK_CONF_DIR": str(folder / "conf"),
+        "PYSPARK_SUBMIT_ARGS": "--properties-file spark.conf pyspark-shell",
     }
     log = folder / "driver.log"
     command = [
@@ -97,7 +90,6 @@ def driver(
         "pipeline.yaml",
         "--master",
         master,
-        *options,
     ]
     with log.open("w") as errors, log.with_suffix(".json").open("w") as figures:
         process = subprocess.Popen(

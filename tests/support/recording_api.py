@@ -48,7 +48,7 @@ class RecordingApi:
         """How many requests there were so far."""
         return self._log.read_bytes().count(b"\n")
 
-    def wait_for(self, count: int, over: Callable[[], bool] = lambda: False, seconds: float = 120.0) -> None:
+    def wait_for(self, count: int, over: Callable[[], bool] = lambda: False, seconds: float = 300.0) -> None:
         """Wait until there were *count* requests, or there will not be any more."""
         deadline = time.monotonic() + seconds
         while self.count < count and not over():

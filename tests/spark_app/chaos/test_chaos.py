@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,165 +16,172 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.driver_process import EXECUTOR, WORKER, Driver, driver
+from tests.support.driver_process import driver
+from tests.support.killing import FAULTS, Place, place, web_pages
 from tests.support.recording_api import RecordingApi, recording_api
+from tests.support.small_runs import ATTEMPTS, BATCH, PARTS, SLOTS, committed, pipeline, reader, table, truth
+from tests.support.spark_cluster import Cluster, spark_cluster
 
 SEEDS = int(os.environ.get("CHAOS_SEEDS", "20"))
 FIRST = int(os.environ.get("CHAOS_FIRST_SEED", "0"))
-BATCH = 30
-SLOTS = 2
-ATTEMPTS = 3
-RETRY = {
-    "type": "retry",
-    "max_attempts": ATTEMPTS,
-    "base_delay": 0.01,
-    "max_delay": 0.02,
-    "budget": None,  # what a row ends with must not hang on how the others fare
-}
-CLUSTER, LOCAL = f"local-cluster[{SLOTS},1,600]", f"local[{SLOTS},4]"
-"""Executors in processes of their own, and in the driver's, which is twice as fast to start."""
-
-Fault = Callable[[Driver, random.Random], None]
+SIDE_BY_SIDE = 2
+OLD = 5
+"""Rows of the table that is overwritten."""
 
 
-class Outcome(NamedTuple):
-    """What a seed has led to: how often a driver was started, and how many processes were killed."""
+class Sinks(NamedTuple):
+    """What a seed's pipeline says of its sinks, their folders, and how many rows a reader may find where."""
 
+    sections: dict[str, Any]
+    folders: list[Path]
+    whole: dict[Path, set[int]]
+
+
+def sinks(folder: Path, seed: int, rows: int) -> Sinks:
+    """Return the sinks that belong to *seed*; each kind meets each place in sixteen seeds."""
+    out, dead = folder / "out", folder / "dead"
+    failed = sum(outcome != "ok" for _, outcome, _ in truth(rows).values())
+    overwrite = {"path": str(out), "mode": "overwrite"}
+    match seed // 4 % 4:
+        case 0:
+            out.mkdir()
+            pq.write_table(pa.table({"id": [str(n) for n in range(OLD)]}), out / "part-old.parquet")
+            return Sinks({"sink": overwrite}, [out], {out: {OLD, rows}})
+        case 1:
+            errors = {"dead_letter": {"path": str(dead), "mode": "overwrite"}}
+            whole = {out: {rows - failed}, dead: {failed}}
+            return Sinks({"sink": overwrite, "errors": errors}, [out, dead], whole)
+        case 2:
+            sink = {"path": str(out), "mode": "overwrite_partitions", "partition_by": ["part"]}
+            parts = {out / f"part={part}": {len(range(part, rows, PARTS))} for part in range(PARTS)}
+            return Sinks({"sink": sink}, [out], parts)
+        case _:
+            # Readers of files that are added may see some of them.
+            return Sinks({"sink": {"path": str(out), "mode": "append"}}, [out], {})
+
+
+class Disturbed(NamedTuple):
+    """A run with its faults: the figures at its end, how often a driver was started, and what has died."""
+
+    figures: dict[str, Any]
     starts: int
-    kills: int
+    died: list[str]
 
 
-def kill_one(program: str) -> Fault:
-    def fault(run: Driver, chance: random.Random) -> None:
-        # Spark's daemon is the first of its kind: the workers are its children.
-        found = run.processes(program)
-        if found:
-            with suppress(ProcessLookupError):
-                os.kill(chance.choice(found), signal.SIGKILL)
-
-    return fault
-
-
-def kill_driver(run: Driver, _: random.Random) -> None:
-    run.kill()
-
-
-def cancel(run: Driver, chance: random.Random) -> None:
-    run.process.send_signal(chance.choice([signal.SIGINT, signal.SIGTERM]))
-    with suppress(Exception):
-        run.process.wait(timeout=30)
-    run.kill()
-
-
-FAULTS: dict[str, Fault] = {
-    "worker": kill_one(WORKER),
-    "executor": kill_one(EXECUTOR),
-    "driver": kill_driver,
-    "cancel": cancel,
-}
-
-
-def pipeline(folder: Path, url: str, rows: int) -> dict[str, Any]:
-    source = folder / "source"
-    source.mkdir()
-    pq.write_table(pa.table({"id": [f"r{n}" for n in range(rows)]}), source / "part-0.parquet")
-    return {
-        "version": 1,
-        "name": "chaos",
-        "source": {"path": str(source), "id": ["id"]},
-        "endpoint": {"base_url": url, "path": "/items/${row.id}"},
-        "transport": {"tcp_connection": {"limit": 5}, "base_timeout": 10},
-        "middleware": [RETRY],
-        "response": {"schema": "row STRING, twice STRING"},
-        "sink": {"path": str(folder / "out"), "mode": "overwrite"},
-        "execution": {"batch_size": BATCH},
-    }
-
-
-@contextmanager
-def reader(out: Path, total: int) -> Iterator[set[int]]:
-    """Read the table again and again; yields how many rows it ever had."""
-    seen: set[int] = set()
-    over = threading.Event()
-
-    def read() -> None:
-        while not over.wait(0.02):
-            with suppress(FileNotFoundError, OSError):
-                if any(out.glob("part-*")):
-                    seen.add(pq.read_table(out, columns=["id"]).num_rows)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        thread.join()
-
-
-def truth(rows: int) -> dict[str, tuple[str | None, str, int]]:
-    """What a run that nothing disturbs comes to, by id."""
-    found: dict[str, tuple[str | None, str, int]] = {}
-    for row in (f"r{n}" for n in range(rows)):
-        missing = row.endswith("7")
-        found[row] = (None if missing else row * 2, "not_found" if missing else "ok", 404 if missing else 200)
-    return found
-
-
-def table(out: Path) -> tuple[dict[str, tuple[str | None, str, int]], int, int]:
-    """The table by id, how many rows it has, and the requests that it tells of."""
-    rows = pq.read_table(out).to_pylist()
-    by_id = {row["id"]: (row["twice"], row["http"]["outcome"], row["http"]["status"]) for row in rows}
-    return by_id, len(rows), sum(row["http"]["attempts"] for row in rows)
-
-
-def committed(folder: Path) -> set[str]:
-    """The rows whose answers no death of a process can take away any more."""
-    files = (folder / "_http_enrich").glob("*/epoch=*/part-*.parquet")
-    return {row for file in files for row in pq.read_table(file, columns=["id"])["id"].to_pylist()}
-
-
-def disturbed(folder: Path, data: dict[str, Any], api: RecordingApi, seed: int, rows: int) -> Outcome:
-    """Run it, with faults that the seed draws, until it ends well."""
-    chance = random.Random(seed)
+def disturb(
+    folder: Path, data: dict[str, Any], api: RecordingApi, where: Place, chance: random.Random, rows: int
+) -> Disturbed:
+    """Run it, with faults by chance, until it ends well."""
     # In each start one fault or two, and then one start that is left alone.
-    plan = [chance.choices(list(FAULTS), k=chance.choice([1, 2])) for _ in range(chance.choice([1, 1, 2]))]
-    master = CLUSTER if any("executor" in faults for faults in plan) else LOCAL
-    settings = {"spark.executor.memory": "500m"}
-    kills = 0
+    plan = [chance.choices(where.faults, k=chance.choice([1, 2])) for _ in range(chance.choice([1, 1, 1, 2]))]
+    died: list[str] = []
     for starts, faults in enumerate([*plan, [], []], 1):
         before, kept = api.count, committed(folder)
-        with driver(folder, data, master, settings=settings) as run:
+        here = where._replace(settings=where.settings | (web_pages() if "job" in faults else {}))
+        with driver(folder, data, here.master, settings=here.settings) as run:
             for fault in faults:
                 left = rows - len(committed(folder))
                 api.wait_for(api.count + int(chance.uniform(0.05, 0.5) * left), lambda: run.ended)
                 if run.ended:
                     break
-                FAULTS[fault](run, chance)
-                kills += 1
+                died += [fault] if FAULTS[fault](run, here, chance) else []
             status = run.wait()
         again = {each.row for each in api.requests[before:]}
         assert not again & kept, "rows were asked again whose answers were kept"
         if status == 0:
-            return Outcome(starts, kills)
-    pytest.fail(f"it never ended well: {run.output[-3000:]}")
+            return Disturbed(run.figures, starts, died)
+    raise AssertionError(f"it never ended well: {run.output[-3000:]}")
+
+
+class Result(NamedTuple):
+    """What a seed has led to, with the rows that each reader saw and the requests for each row."""
+
+    rows: int
+    run: Disturbed
+    sinks: Sinks
+    seen: dict[Path, set[int]]
+    asked: Counter[str]
+
+
+class Seeds:
+    """Runs seeds, some at a time, in folders below *folder*."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._lock = folder, threading.Lock()
+        self._open = ExitStack()
+        self._cluster: Cluster | None = None
+
+    def run(self, seed: int) -> Result:
+        """Take the run of *seed* to its end, whatever dies on the way."""
+        where = place(seed, self._cluster_of_all)
+        # Who kills a part of the cluster must have it to himself.
+        with self._lock if where.cluster else nullcontext():
+            try:
+                return self._run(seed, where)
+            finally:
+                if where.cluster:
+                    where.cluster.complete()
+
+    def _run(self, seed: int, where: Place) -> Result:
+        chance, folder = random.Random(seed), self._folder / f"seed-{seed}"
+        folder.mkdir()
+        rows = chance.randrange(150, 400)
+        with recording_api(folder, latency=0.05, fault_rate=0.1, seed=seed) as api:
+            into = sinks(folder, seed, rows)
+            data = pipeline(folder, api.url, rows) | into.sections
+            with reader(*into.whole) as seen:
+                run = disturb(folder, data, api, where, chance, rows)
+            return Result(rows, run, into, seen, Counter(each.row for each in api.requests))
+
+    def _cluster_of_all(self) -> Cluster:
+        with self._lock:
+            if self._cluster is None:
+                folder = self._folder / "cluster"
+                folder.mkdir()
+                self._cluster = self._open.enter_context(spark_cluster(folder))
+        return self._cluster
+
+    def close(self) -> None:
+        """Stop the cluster."""
+        self._open.close()
+
+
+def selected(request: pytest.FixtureRequest) -> list[int]:
+    here = [each for each in request.session.items if each.nodeid.startswith(request.node.nodeid)]
+    seeds = [each.callspec.params["seed"] for each in here if isinstance(each, pytest.Function)]
+    return [seed for seed in seeds if isinstance(seed, int)]
+
+
+@pytest.fixture(scope="module")
+def results(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[int, Future[Result]]]:
+    """The results of all seeds that were selected; most of a run is waiting, so they run side by side."""
+    seeds = Seeds(tmp_path_factory.mktemp("seeds"))
+    pool = ThreadPoolExecutor(SIDE_BY_SIDE)
+    try:
+        yield {seed: pool.submit(seeds.run, seed) for seed in selected(request)}
+    finally:
+        pool.shutdown(cancel_futures=True)
+        seeds.close()
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
-def test_whatever_dies_the_table_is_that_of_an_undisturbed_run(tmp_path: Path, seed: int) -> None:
+def test_whatever_dies_the_table_is_that_of_an_undisturbed_run(
+    results: dict[int, Future[Result]], seed: int
+) -> None:
     """Repeat one with: make chaos SEEDS=1 FIRST=<seed>."""
-    rows = random.Random(seed).randrange(150, 400)
-    with recording_api(tmp_path, latency=0.01, fault_rate=0.1, seed=seed) as api:
-        data = pipeline(tmp_path, api.url, rows)
-        with reader(tmp_path / "out", rows) as seen:
-            outcome = disturbed(tmp_path, data, api, seed, rows)
-        asked = Counter(each.row for each in api.requests)
+    rows, run, sinks, seen, asked = results[seed].result()
 
-    by_id, count, attempts = table(tmp_path / "out")
-    assert (by_id, count) == (truth(rows), rows)
-    assert seen <= {rows}
-    assert set(asked) == set(by_id)
-    # A kill costs what was in flight: a batch for each slot, and each row of it all of its attempts.
-    redone = sum(asked.values()) - attempts
-    print(f"seed {seed}: {rows} rows, {outcome}, {sum(asked.values())} requests, {redone} of them again")
-    assert 0 <= redone <= outcome.kills * SLOTS * BATCH * 1.5 * ATTEMPTS
+    found = table(*sinks.folders)
+    assert run.died
+    assert (found.rows, found.length) == (truth(rows), rows)
+    assert run.figures["rows_out"] + run.figures["dead"] == run.figures["rows_in"] == rows
+    assert all(counts <= sinks.whole[folder] for folder, counts in seen.items())
+    assert set(asked) == set(found.rows)
+    # A death costs what was in flight: a batch for each slot, and each row of it all of its attempts.
+    redone = asked.total() - sum(found.attempts.values())
+    print(
+        f"seed {seed}: {rows} rows, {run.died} died, {run.starts} starts, {redone} of {asked.total()} redone"
+    )
+    assert 0 <= redone <= len(run.died) * SLOTS * BATCH * 1.5 * ATTEMPTS

@@ -78,7 +78,7 @@ def test_no_window_holds_more_than_the_limit(seed: int, limit: int, workers: int
 
 
 @pytest.mark.parametrize(
-    ("limit", "workers", "way"), [(200, 4, 0.002), (200, 1, 0.005), (5, 4, 0.001), (2000, 3, 0.001)]
+    ("limit", "workers", "way"), [(200, 4, 0.002), (200, 1, 0.005), (5, 4, 0.001), (1000, 3, 0.001)]
 )
 def test_the_limit_is_used_to_95_percent(limit: int, workers: int, way: float) -> None:
     async def main() -> int:
@@ -192,3 +192,23 @@ def test_permits_are_not_booked_far_ahead() -> None:
         return max(delay for lease in leases for delay in lease.delays)
 
     assert run(main()) <= AHEAD + 0.11
+
+
+@pytest.mark.parametrize(
+    ("per", "good_for", "at_least"), [(1.0, 0.03, 1.015), (10.0, 0.3, 10.15), (3600.0, 1.0, 3601.0)]
+)
+def test_a_permit_may_be_used_a_little_late_since_windows_are_a_little_longer(
+    per: float, good_for: float, at_least: float
+) -> None:
+    async def main() -> tuple[float, float]:
+        shared, times, good_for = book(Rate(5, per)), list[float](), 0.0
+        while len(times) < 6:
+            lease = await shared.lease(1)
+            times += [clock() + delay for delay in lease.delays]
+            good_for = lease.good_for
+            await asyncio.sleep(lease.ready_in)
+        return good_for, times[5] - times[0]
+
+    found, window = run(main())
+    assert found == pytest.approx(good_for)
+    assert window == pytest.approx(at_least)

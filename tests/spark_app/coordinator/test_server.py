@@ -33,6 +33,7 @@ from http_enrich_spark.coordinator import (
     UnreachableError,
     _client,
     _remote_permits,
+    _server,
     fetch_secrets,
 )
 from http_enrich_spark.coordinator._messages import MAX_BYTES, Hello, LeaseRequest, Sync
@@ -232,10 +233,12 @@ def test_nonsense_is_refused_and_the_server_lives_on(path: str, body: bytes, sta
         assert asyncio.run(post(driver.link, "/v1/hello", msgspec.msgpack.encode(Hello(worker="w")))) == 200
 
 
-def test_a_worker_that_says_too_much_is_refused() -> None:
+def test_a_worker_that_says_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_server, "MESSAGES_PER_SECOND", 3)
+
     async def storm(link: Link) -> Counter[int]:
         hello = msgspec.msgpack.encode(Hello(worker="w"))
-        return Counter([await post(link, "/v1/hello", hello) for _ in range(700)])
+        return Counter([await post(link, "/v1/hello", hello) for _ in range(50)])
 
     with coordinator() as driver:
         assert asyncio.run(storm(driver.link))[429] > 0

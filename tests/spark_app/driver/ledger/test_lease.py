@@ -1,0 +1,120 @@
+"""Whom a try waits for, and when it takes itself for lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import msgspec
+import pytest
+from pyspark.sql import SparkSession
+
+from http_enrich_spark.driver._errors import LeaseLostError
+from http_enrich_spark.driver._files import Folder
+from http_enrich_spark.driver.ledger import _lease
+from http_enrich_spark.driver.ledger._lease import EXPIRY, Lease, State, epochs, state_of
+
+ELSEWHERE = "another machine"
+HERE = _lease._machine()
+
+
+class Waiting:
+    """Lets time pass at once; *then* is called with the number of waits so far."""
+
+    def __init__(self, then: Callable[[int], None] = lambda _: None) -> None:
+        self.seconds, self._waits, self._then = 0.0, 0, then
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self._waits += 1
+        self._then(self._waits)
+
+
+def says(folder: Path, machine: str, at: float, *, ended: bool = False) -> None:
+    """Write the lease of a first try whose processes are gone, if they were ever on this machine."""
+    folder.mkdir(exist_ok=True)
+    state = State("someone", machine, ["999999999 1"], at, ended)
+    (folder / "epoch-1.lease").write_bytes(msgspec.json.encode(state))
+
+
+def claim(spark: SparkSession, folder: Path) -> Lease:
+    return Lease.claim(spark, Folder(spark, str(folder)))
+
+
+@pytest.mark.parametrize(
+    ("machine", "age", "ended", "seconds"),
+    [
+        (HERE, 0.0, False, 0.0),
+        (ELSEWHERE, 0.0, True, 0.0),
+        (ELSEWHERE, 3600.0, False, 0.0),
+        (ELSEWHERE, 0.0, False, EXPIRY),
+        (ELSEWHERE, 2 * EXPIRY, False, EXPIRY),  # the clocks of two machines may differ by that much
+    ],
+)
+def test_a_try_is_waited_for_unless_it_is_known_to_be_over(
+    spark: SparkSession, tmp_path: Path, machine: str, age: float, ended: bool, seconds: float
+) -> None:
+    says(tmp_path / "run", machine, time.time() - age, ended=ended)
+    waiting = Waiting()
+
+    claim(spark, tmp_path / "run").wait_for_others(waiting.sleep)
+
+    assert waiting.seconds == seconds
+
+
+def test_each_sign_of_life_is_waited_for_anew(spark: SparkSession, tmp_path: Path) -> None:
+    def live_on(waits: int) -> None:
+        if waits <= 100:
+            says(tmp_path / "run", ELSEWHERE, time.time() + waits)
+
+    says(tmp_path / "run", ELSEWHERE, time.time())
+    waiting = Waiting(live_on)
+    claim(spark, tmp_path / "run").wait_for_others(waiting.sleep)
+
+    assert waiting.seconds == 100 * _lease._POLL + EXPIRY
+
+
+def test_a_try_that_cannot_give_signs_of_life_stops_itself(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one will take it for dead, and then there must not be two at work."""
+    monkeypatch.setattr(_lease, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(_lease, "EXPIRY", 0.2)
+    lost, lease = Event(), claim(spark, tmp_path / "run")
+    (tmp_path / "run" / "epoch-1.lease").unlink()
+    (tmp_path / "run" / "epoch-1.lease").mkdir()
+    lease.keep(lost.set, lambda: (0, 0))
+
+    assert lost.wait(60)
+    with pytest.raises(LeaseLostError, match="no sign of life could be written"):
+        lease.check()
+
+
+def test_a_try_finds_that_another_one_has_taken_over(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_lease, "HEARTBEAT", 0.05)
+    lost, lease = Event(), claim(spark, tmp_path / "run")
+    lease.keep(lost.set, lambda: (0, 0))
+    assert not lost.is_set()
+    claim(spark, tmp_path / "run")
+
+    assert lost.wait(60)
+    with pytest.raises(LeaseLostError, match="another try of this run has taken over"):
+        lease.check()
+
+
+def test_the_last_sign_of_life_has_the_figures_for_who_takes_over(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lease = claim(spark, tmp_path / "run")
+    lease.keep(lambda: None, lambda: (12, 7))
+    lease.end()
+
+    folder = Folder(spark, str(tmp_path / "run"))
+    state = state_of(folder, 1)
+    assert epochs(folder) == [1]
+    assert state is not None
+    assert (state.ended, state.requests, state.rows) == (True, 12, 7)
