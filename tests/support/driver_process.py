@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tests.support.application import ROOT, command_of, members
+from tests.support.spark_archive import OPTIONS
 
 EXECUTOR = "CoarseGrainedExecutorBackend"
 WORKER = "daemon pyspark.worker"
@@ -67,8 +68,13 @@ def driver(
     master: str,
     *options: str,
     settings: Mapping[str, str] = MappingProxyType({}),
+    java: str = OPTIONS,
 ) -> Iterator[Driver]:
-    """Start `http-enrich run` for *pipeline* on *master*; nothing of it is left after the block."""
+    """
+    Start `http-enrich run` for *pipeline* on *master*; nothing of it is left after the block.
+
+    *settings* are Spark's, and *java* the options of every Java that is started.
+    """
     quiet = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.memory": "600m"}
     lines = [f"{name} {value}" for name, value in (quiet | dict(settings)).items()]
     (folder / "spark.conf").write_text("\n".join(lines))
@@ -79,18 +85,11 @@ def driver(
             str(ROOT / each) for each in ("spark_app", "middleware", "transport", ".")
         ),
         "SPARK_LOCAL_IP": "127.0.0.1",
+        "JDK_JAVA_OPTIONS": java,
         "PYSPARK_SUBMIT_ARGS": "--properties-file spark.conf pyspark-shell",
     }
     log = folder / "driver.log"
-    command = [
-        sys.executable,
-        "-m",
-        "http_enrich_spark.cli",
-        "run",
-        "pipeline.yaml",
-        "--master",
-        master,
-    ]
+    command = [sys.executable, "-m", "http_enrich_spark.cli", "run", "pipeline.yaml", "--master", master]
     with log.open("w") as errors, log.with_suffix(".json").open("w") as figures:
         process = subprocess.Popen(
             [*command, *options],

@@ -37,8 +37,8 @@ def test_speculation_is_refused_unless_requests_have_keys(tmp_path: Path, keyed:
 
 def test_an_api_that_is_down_for_a_while_costs_no_row(tmp_path: Path) -> None:
     rows = 600
-    breaker = {"type": "circuit_breaker", "open_for": 1, "max_open": 2}
-    retry = {**RETRY, "max_attempts": 30, "max_delay": 2, "base_delay": 0.5, "deadline": 120}
+    breaker = {"type": "circuit_breaker", "open_for": 1, "max_open_for": 2}
+    retry = {**RETRY, "max_attempts": 30, "max_delay": 2, "base_delay": 0.5, "deadline": 300}
     with recording_api(tmp_path, latency=0.02) as api:
         data = {**pipeline(tmp_path, api.url, rows), "middleware": [retry, breaker]}
         port = urlsplit(api.url).port or 0

@@ -212,3 +212,26 @@ def test_a_permit_may_be_used_a_little_late_since_windows_are_a_little_longer(
     found, window = run(main())
     assert found == pytest.approx(good_for)
     assert window == pytest.approx(at_least)
+
+
+def test_a_pause_holds_for_who_asks_the_driver_next() -> None:
+    async def main() -> tuple[int, float]:
+        shared = book(Rate(100, 1.0))
+        shared.pause(5.0)
+        lease = await shared.lease(10)
+        return len(lease.delays), lease.ready_in
+
+    assert run(main()) == (0, pytest.approx(5.0))
+
+
+def test_the_more_workers_wait_the_less_each_of_them_gets_at_once() -> None:
+    """So that nobody's rows wait for long for others to use up what they hold."""
+
+    async def main() -> list[int]:
+        shared = book(Rate(1000, 1.0))
+        leases = await asyncio.gather(*(shared.lease(1000) for _ in range(20)))
+        return [len(each.delays) for each in leases]
+
+    first, *rest = run(main())
+    assert first == 100
+    assert max(rest[10:]) <= 50

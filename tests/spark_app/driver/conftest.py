@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from tests.support import spark_archive
 from tests.support.postgres import DRIVER, Postgres, missing, postgres_server
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    spark_archive.ensure()
     os.environ["PYSPARK_PYTHON"] = sys.executable
     # The workers import tests.support, and the same sources as the tests.
     sources = [each for each in sys.path if Path(each).parent == ROOT]
