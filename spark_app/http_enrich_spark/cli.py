@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ._logs import log_to
 from .bundle import python_variables
-from .config import PipelineError, RunInfo, check_pipeline, load_pipeline
+from .config import PipelineError, Recipe, RunInfo, check_pipeline, read_document
 
 
 def _variables(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
@@ -53,10 +53,13 @@ def validate(file: Path, variables: dict[str, str]) -> None:
     click.echo(f"{file}: ok")
 
 
+_MASTER = click.option("--master", default="local[*,4]", show_default=True, help="Spark master.")
+
+
 @main.command()
 @_FILE
 @_VARIABLES
-@click.option("--master", default="local[*,4]", show_default=True, help="Spark master.")
+@_MASTER
 @click.option("--run-id", default="manual", show_default=True, help="Value for ${run.id}.")
 @click.option("--window-start", help="ISO 8601; value for ${run.window_start}.")
 @click.option("--window-end", help="ISO 8601, excluded; value for ${run.window_end}.")
@@ -71,17 +74,62 @@ def run(
     A run that has ended early goes on where it was; one that is published is not done again. Runs are told
     apart by pipeline and window, and without a window by their id.
     """
+    from .app import execute
+
+    info = RunInfo(id=run_id, **window)
+    _print_figures(lambda: execute(_read(file, variables, info), master=master, fresh=fresh), master)
+
+
+def _outcomes(_: click.Context, __: click.Parameter, text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+@main.command()
+@click.argument("run")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@_VARIABLES
+@_MASTER
+@click.option(
+    "--only",
+    default="",
+    callback=_outcomes,
+    metavar="OUTCOMES",
+    help="Of which outcomes, such as rate_limited,server_error; default: all failures.",
+)
+def redrive(run: str, file: Path | None, variables: dict[str, str], master: str, only: list[str]) -> None:
+    """
+    Request again those rows of a published run that failed, and print the run's figures as JSON.
+
+    RUN is its folder, the `folder` in its figures. Their answers take their place in the table. FILE is a
+    mended pipeline to do it with, with its --var; by default it is done as the run was.
+    """
+    from .app import redrive as start
+
+    if variables and file is None:
+        msg = "--var goes with FILE; without it, the run's own values are used"
+        raise click.UsageError(msg)
+    _print_figures(
+        lambda: start(
+            run, only=only, instead=_read(file, variables, RunInfo()) if file else None, master=master
+        ),
+        master,
+    )
+
+
+def _read(file: Path, variables: dict[str, str], run: RunInfo) -> Recipe:
+    document = read_document(file)
+    return Recipe(str(file), document.text or "", variables, run)
+
+
+def _print_figures(action: Callable[[], dict[str, object]], master: str) -> None:
     import msgspec
 
-    from .app import execute
     from .driver import RunError
 
     log_to(sys.stderr)
     os.environ.update(python_variables(master))
-    info = RunInfo(id=run_id, **window)
     try:
-        config = load_pipeline(file, variables=variables, run=info)
-        figures: dict[str, Any] = execute(config, info, master=master, fresh=fresh)
+        figures = action()
     except (PipelineError, RunError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(msgspec.json.format(msgspec.json.encode(figures)).decode())

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from .config import Document, PipelineConfig, RunInfo, load_pipeline, read_document
+from .config import Recipe
 
 
-class Submission(msgspec.Struct):
-    """A pipeline as its author wrote it, the values for its placeholders, and where to report."""
+class Submission(Recipe):
+    """A pipeline with the values for its placeholders, and where to report."""
 
-    name: str
-    pipeline: str | dict[str, Any]
-    variables: dict[str, Any]
-    run: RunInfo
     report: str
+
+    @property
+    def recipe(self) -> Recipe:
+        """All of it but the place of the report, which is of this machine."""
+        return Recipe(self.name, self.pipeline, self.variables, self.run)
 
     def write(self, file: Path) -> None:
         """Write to *file*, readable by its owner only."""
@@ -29,11 +29,6 @@ class Submission(msgspec.Struct):
     def read(cls, file: Path) -> Submission:
         """Read what `write` wrote."""
         return msgspec.json.decode(file.read_bytes(), type=cls)
-
-    def load(self, environ: Mapping[str, str] | None = None) -> PipelineConfig:
-        """Return the checked pipeline with all its values; raises `PipelineError`."""
-        document: Document = read_document(self.pipeline, name=self.name)
-        return load_pipeline(document, variables=self.variables, run=self.run, environ=environ)
 
 
 class Report(msgspec.Struct):

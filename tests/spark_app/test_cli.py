@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 from click.testing import CliRunner, Result
 
 from http_enrich_spark.cli import main
 from tests.support.pipelines import TEXT
+from tests.support.runs import pipeline
+from tests.support.web import web_server
 
 
 @pytest.fixture
@@ -79,6 +85,43 @@ def test_names_of_variables_are_checked_when_some_are_given(
 
     assert result.exit_code == code
     assert said in result.output
+
+
+def test_values_of_variables_go_with_a_file_of_their_own() -> None:
+    result = CliRunner().invoke(main, ["redrive", "out/_http_enrich/x", "--var", "day=1"])
+
+    assert result.exit_code == 2
+    assert "--var goes with FILE" in result.output
+
+
+def test_a_run_is_redriven_by_the_folder_that_it_has_printed(tmp_path: Path) -> None:
+    """In processes of their own: all that the second one knows is in the folder."""
+    (tmp_path / "source.json").write_text('{"id": "a"}\n{"id": "b"}\n')
+    refused = {"b": 429}
+    with web_server(lambda request: web.Response(status=refused.get(request.path[-1], 200))) as server:
+        data = pipeline(
+            tmp_path,
+            server.url,
+            source={"format": "json", "path": "source.json"},
+            sink={"path": "${var.out}"},
+        )
+        (tmp_path / "pipeline.yaml").write_text(json.dumps(data))
+        first = figures(tmp_path, "run", "pipeline.yaml", "--var", "out=out")
+        refused.clear()
+        second = figures(tmp_path, "redrive", first["folder"], "--only", "rate_limited,server_error")
+
+    assert (first["ok"], first["failed"]) == (1, 1)
+    assert (second["ok"], second["failed"], second["redriven"], second["healed"]) == (2, 0, 1, 1)
+    assert sorted(server.paths) == ["/items/a", "/items/b", "/items/b"]
+
+
+def figures(folder: Path, *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "http_enrich_spark.cli", *arguments, "--master", "local[2]"]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "SPARK_LOCAL_IP": "127.0.0.1"}
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def test_the_version_is_told() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 from pyspark.sql import Row, SparkSession
 
-from http_enrich_spark.config import RunInfo, load_pipeline
-from http_enrich_spark.driver import RunSummary, run_pipeline
+from http_enrich_spark.config import Recipe, RunInfo
+from http_enrich_spark.driver import RunSummary, redrive_run, run_pipeline
 
 Sections = dict[str, dict[str, Any]]
 
@@ -32,7 +32,12 @@ def pipeline(folder: Path, url: str, *, middleware: Any = (), **sections: dict[s
 
 
 def run(spark: SparkSession, data: dict[str, Any]) -> RunSummary:
-    return run_pipeline(spark, load_pipeline(data, environ={}), RunInfo(id="r1"))
+    recipe = Recipe("test", data, {}, RunInfo(id="r1"))
+    return run_pipeline(spark, recipe.load({}), recipe.run, recipe=recipe)
+
+
+def redrive(spark: SparkSession, summary: RunSummary, *only: str) -> RunSummary:
+    return redrive_run(spark, summary.folder, only=only)
 
 
 def out(spark: SparkSession, folder: Path) -> list[Row]:

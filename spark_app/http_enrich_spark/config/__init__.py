@@ -14,6 +14,7 @@ from ._pipeline import (
     SourceConfig,
 )
 from ._problems import PipelineError, Problem
+from ._recipe import Recipe
 from ._references import CONNECTION_FIELDS, Reference, connection_ids
 from ._run_key import RunKey, plain
 from ._secrets import secret_texts
@@ -30,6 +31,7 @@ __all__ = [
     "PipelineConfig",
     "PipelineError",
     "Problem",
+    "Recipe",
     "Reference",
     "ResponseConfig",
     "RunInfo",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -35,8 +35,8 @@ class RunKey:
     settings: dict[str, Any]
 
     @classmethod
-    def of(cls, config: PipelineConfig, run: RunInfo) -> RunKey:
-        """Return the key of *config* in *run*."""
+    def of(cls, config: PipelineConfig, run: RunInfo, *, only: Sequence[str] = ()) -> RunKey:
+        """Return the key of *config* in *run*, or of a redrive of its rows with *only* those outcomes."""
         settings = {
             "source": plain(config.source),
             "endpoint": plain(config.endpoint),
@@ -44,6 +44,8 @@ class RunKey:
             # Columns are read from kept bodies when the table is published, so the schema may still change.
             "response": {"body": config.keeps_bodies, "headers": config.response.headers},
         }
+        if only:
+            settings["only"] = sorted(only)
         return cls(config.name, run.window or f"run {run.id}", settings)
 
     @property

@@ -2,7 +2,7 @@
 
 from ._errors import RunError, first_line
 from ._rehearsal import check_middleware
-from ._run import run_pipeline
+from ._run import redrive_run, run_pipeline
 from ._summary import RunSummary
 
-__all__ = ["RunError", "RunSummary", "check_middleware", "first_line", "run_pipeline"]
+__all__ = ["RunError", "RunSummary", "check_middleware", "first_line", "redrive_run", "run_pipeline"]

@@ -31,6 +31,11 @@ class Outlet(NamedTuple):
     place: Folder
     token: str
 
+    @property
+    def name(self) -> str:
+        """What the ledger calls it."""
+        return "dead_letter" if self.passed is False else "table"
+
     def names(self, columns: Sequence[str], source: Sequence[str]) -> list[str]:
         """Return the columns that it gets, of all *columns*, some of which come from the *source*."""
         return [*source, "http"] if self.passed is False else list(columns)
@@ -39,11 +44,15 @@ class Outlet(NamedTuple):
         """Return its part of *answers*, whose columns were those of *answered* before they were read."""
         if self.passed is None:
             return answers
-        passed = F.col("http.outcome").isin(*PASSED)
         if self.passed:
-            return answers.where(passed)
-        names = [quoted(name) for name in answered.names if name != ROW]
-        return answers.where(~passed).select(*names)
+            return answers.where(F.col("http.outcome").isin(*PASSED))
+        return failed_rows(answers, answered)
+
+
+def failed_rows(answers: DataFrame, answered: StructType) -> DataFrame:
+    """Return the rows of *answers* that failed, with the columns of the source and `http`."""
+    names = [quoted(name) for name in answered.names if name != ROW]
+    return answers.where(~F.col("http.outcome").isin(*PASSED)).select(*names)
 
 
 def outlets(config: PipelineConfig, folder: Folder, token: str) -> list[Outlet]:

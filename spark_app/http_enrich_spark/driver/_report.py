@@ -24,6 +24,8 @@ class Report(msgspec.Struct, kw_only=True):
     All counts are those of the rows that were written, except `workers`: what the workers of the last
     try have counted, which includes what a lost process had done. `latency` is that of rows, from the first
     attempt to the last, in milliseconds; `histogram` has how many rows took up to so many of them.
+    After a redrive, `summary` is that of the run as it is now, and `redriven` the report on the rows that
+    were requested again.
     """
 
     version: int = VERSION
@@ -34,6 +36,7 @@ class Report(msgspec.Struct, kw_only=True):
     histogram: list[tuple[float, int]]
     failures: list[dict[str, Any]]
     workers: dict[str, Any] = {}
+    redriven: dict[str, Any] | None = None
 
 
 def report_of(summary: RunSummary, counts: Counts, workers: Totals) -> Report:
@@ -47,6 +50,16 @@ def report_of(summary: RunSummary, counts: Counts, workers: Totals) -> Report:
         failures=[each._asdict() for each in counts.failures],
         workers=workers.figures(),
     )
+
+
+def with_redriven(folder: Folder, summary: RunSummary, redriven: Report) -> Report:
+    """Return the report of the run in *folder* with its new *summary*, and the one on *redriven* rows."""
+    found = msgspec.to_builtins(redriven)
+    try:
+        whole = msgspec.json.decode((folder / "report.json").read() or "", type=Report)
+    except msgspec.DecodeError:
+        whole = redriven
+    return msgspec.structs.replace(whole, at=redriven.at, summary=summary.as_dict(), redriven=found)
 
 
 def write_report(report: Report, folder: Folder) -> None:

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from pyspark.sql import SparkSession
 
 from http_enrich_spark._logs import logger
-from http_enrich_spark.config import PipelineConfig, RunInfo
+from http_enrich_spark.config import PipelineConfig, Recipe, RunInfo, plain
+from http_enrich_spark.worker import FAILURES
+from http_enrich_transport import did_you_mean
 
 from ._errors import RunError
+from ._files import Folder
 from ._outlets import sinks_of
+from ._redrive import Redrive
 from ._summary import RunSummary
 from ._try import Try
-from .ledger import Done, Ledger
+from .ledger import Done, Ledger, last_failures, read
 from .sink import sink_exists
 
 
 def run_pipeline(
-    spark: SparkSession, config: PipelineConfig, run: RunInfo, *, fresh: bool = False
+    spark: SparkSession,
+    config: PipelineConfig,
+    run: RunInfo,
+    *,
+    fresh: bool = False,
+    recipe: Recipe | None = None,
 ) -> RunSummary:
     """
     Enrich the source of *config* and publish the result.
 
     A run that was published before requests nothing and changes nothing; one that was not goes on
-    where its last try has ended. With *fresh* it begins anew either way. Raises `RunError` when the
+    where its last try has ended. With *fresh* it begins anew either way. *recipe* is what *config* was loaded
+    from, without which `redrive_run` will not know it. Raises `RunError` when the
     pipeline does not fit the data, when rows went missing, when too many failed, when the run was given
     up or another try has taken over; nothing is published then, and what was answered is kept.
     """
@@ -33,7 +45,39 @@ def run_pipeline(
     if done is not None and done.sinks == sinks_of(config):
         return _repeated(spark, done, config, ledger)
     with ledger.epoch(fresh=fresh) as epoch:
-        return Try(spark, config, run, epoch).run()
+        return Try(spark, config, run, epoch, recipe).run()
+
+
+def redrive_run(
+    spark: SparkSession, folder: str, *, only: Sequence[str] = (), instead: Recipe | None = None
+) -> RunSummary:
+    """
+    Request again those rows of the published run in *folder* that failed, and put the answers in their place.
+
+    *only* are the outcomes to be redriven, by default all failures; *instead* is a mended pipeline to do
+    it with. A redrive goes on where its last try has ended. Returns the figures of the run as it is
+    then. Raises `PipelineError`, and `RunError` as `run_pipeline` does and where the sink cannot be changed.
+    """
+    _check_outcomes(only)
+    recipe = _recipe(Folder(spark, folder))
+    config = recipe.load() if instead is None else _instead(recipe, instead)
+    _check_session(spark, config)
+    chosen = sorted(only or FAILURES)
+    ledger = Ledger(spark, config, recipe.run, only=chosen)
+    done = read(ledger.folder / "done.json", Done)
+    if done is None or done.sinks != sinks_of(config):
+        msg = (
+            f"{folder}: the run in {ledger.folder} is not published, or into another sink than this pipeline "
+            "has by now; start the run itself"
+        )
+        raise RunError(msg)
+    with ledger.redrive() as epoch:
+        failures = last_failures(ledger.folder)
+        if failures is None or not failures.count(chosen):
+            logger.info("%s: no row has failed with %s; nothing to do", config.name, ", ".join(chosen))
+            summary = failures.summary if failures else done.summary
+            return msgspec.convert({**summary, "redriven": 0, "healed": 0, "repeated": True}, RunSummary)
+        return Redrive(spark, config, recipe.run, epoch, done, failures, chosen).run()
 
 
 def _check_session(spark: SparkSession, config: PipelineConfig) -> None:
@@ -55,3 +99,31 @@ def _repeated(spark: SparkSession, done: Done, config: PipelineConfig, ledger: L
         raise RunError(msg)
     logger.info("%s: published on %s already; --fresh requests everything again", config.name, done.at)
     return msgspec.convert({**done.summary, "repeated": True, "folder": ledger.folder.path}, RunSummary)
+
+
+def _check_outcomes(only: Sequence[str]) -> None:
+    for name in only:
+        if name not in FAILURES:
+            hint = did_you_mean(name, FAILURES, f"there are: {', '.join(FAILURES)}")
+            msg = f"--only: no row fails with {name!r}; {hint}"
+            raise RunError(msg)
+
+
+def _recipe(folder: Folder) -> Recipe:
+    recipe = read(folder / "run.json", Recipe)
+    if recipe is None:
+        msg = f"{folder} has no run.json; give the folder of a published run, the 'folder' in its figures"
+        raise RunError(msg)
+    return recipe
+
+
+def _instead(recipe: Recipe, instead: Recipe) -> PipelineConfig:
+    """Return the mended pipeline; raises `RunError` if its rows would not fit among those of the run."""
+    old, new = recipe.load(), msgspec.structs.replace(instead, run=recipe.run).load()
+    for name in ("name", "source", "response"):
+        if plain(getattr(old, name)) != plain(getattr(new, name)):
+            msg = (
+                f"{instead.name}: {name} is not as it was in the run; rows or columns would not fit together"
+            )
+            raise RunError(msg)
+    return new

@@ -28,7 +28,8 @@ class RunSummary(msgspec.Struct, kw_only=True):
     an id with another one, `dead` rows went to the dead letter instead of the sink. `seconds` is the time
     that this try spent on requests, `folder` where the run keeps its report, `repeated` that it was
     published before and nothing was done now; `metrics` what the middleware of that name has counted, if
-    it is listed.
+    it is listed. `redriven` rows were requested again by the last redrive, and `healed` of them have
+    not failed any more; all other counts are those of the run with what became of these.
     """
 
     pipeline: str
@@ -49,6 +50,8 @@ class RunSummary(msgspec.Struct, kw_only=True):
     redone: int = 0
     left_out: int = 0
     dead: int = 0
+    redriven: int = 0
+    healed: int = 0
     repeated: bool = False
     metrics: dict[str, Any] | None = None
 
@@ -86,6 +89,11 @@ class Counts(NamedTuple):
     def passed(self) -> int:
         """Rows that have not failed."""
         return sum(self.outcomes.get(outcome, 0) for outcome in PASSED)
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """Rows that have failed, by outcome."""
+        return {outcome: rows for outcome, rows in self.outcomes.items() if outcome not in PASSED}
 
     @property
     def error_rate(self) -> float:

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from http_enrich_spark._logs import logger
-from http_enrich_spark.config import PipelineConfig, RunInfo
+from http_enrich_spark.config import PipelineConfig, Recipe, RunInfo
 from http_enrich_spark.coordinator import Coordinator, Totals
 
 from ._cluster import coordinator
@@ -24,13 +24,13 @@ from ._facts import Frozen
 from ._freeze import first_rows, freeze
 from ._metrics import RunMetrics
 from ._names import ROW
-from ._outlets import outlets, sinks_of
+from ._outlets import Outlet, failed_rows, outlets, sinks_of
 from ._report import report_of, write_report
 from ._source import check_columns, read_source, reading, response_schema
 from ._summary import Counts, RunSummary, count
 from ._watch import Guard, Progress, Stop, Watch, progress_of
-from .ledger import Epoch
-from .sink import check_sink, has_begun, publish, rehearse
+from .ledger import Epoch, Failures, forget_failures, keep_failures
+from .sink import check_sink, has_begun, publish, published_files, rehearse
 
 
 class Try:
@@ -40,8 +40,16 @@ class Try:
     What earlier tries have left is counted in; what this one leaves behind is of use to the next.
     """
 
-    def __init__(self, spark: SparkSession, config: PipelineConfig, run: RunInfo, epoch: Epoch) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        config: PipelineConfig,
+        run: RunInfo,
+        epoch: Epoch,
+        recipe: Recipe | None = None,
+    ) -> None:
         self._spark, self._config, self._run, self._epoch = spark, config, run, epoch
+        self._recipe = recipe
         self._metrics = RunMetrics(spark, config)
         self._response = response_schema(config)
         self._coordinator: Coordinator | None = None
@@ -66,9 +74,9 @@ class Try:
             counts, answers = self._judged(frozen, answered)
             self._epoch.lease.check()
             self._publish(answers, answered)
-            summary = self._summary(frozen, counts, resumed, seconds)
-            write_report(report_of(summary, counts, self._live), self._epoch.folder)
-            self._epoch.finish(sinks_of(self._config), summary.as_dict())
+            summary = self._concluded(
+                self._summary(frozen, counts, resumed, seconds), counts, failed_rows(answers, answered)
+            )
         logger.info("%s: published %s rows to %s", summary.pipeline, f"{summary.rows_out:,}", summary.sink)
         return summary
 
@@ -96,7 +104,10 @@ class Try:
         columns = check_columns(source, self._config, self._response)
         for outlet in self._outlets:
             if not has_begun(outlet.place):
-                check_sink(self._spark, outlet.sink, outlet.names(columns, source.columns))
+                self._check_sink(outlet, outlet.names(columns, source.columns))
+
+    def _check_sink(self, outlet: Outlet, columns: list[str]) -> None:
+        check_sink(self._spark, outlet.sink, columns)
 
     def _rehearse(self, answered: StructType) -> None:
         answers = columns_of(self._spark.createDataFrame([], answered), self._config, self._response)
@@ -107,6 +118,21 @@ class Try:
     def _publish(self, answers: DataFrame, answered: StructType) -> None:
         for outlet in self._outlets:
             publish(outlet.rows(answers, answered), outlet.sink, outlet.place, outlet.token)
+
+    def _concluded(self, summary: RunSummary, counts: Counts, failed: DataFrame) -> RunSummary:
+        """Write down that the run is published, and what a redrive needs; returns the run's figures."""
+        folder = self._epoch.folder
+        if counts.failed:
+            files = {outlet.name: published_files(outlet.place) for outlet in self._outlets}
+            failures = Failures(self._epoch.number, counts.failed, files, summary.as_dict())
+            keep_failures(folder, failures, failed)
+        else:
+            forget_failures(folder)
+        if self._recipe is not None:
+            (folder / "run.json").write(msgspec.json.encode(self._recipe).decode())
+        write_report(report_of(summary, counts, self._live), folder)
+        self._epoch.finish(sinks_of(self._config), summary.as_dict())
+        return summary
 
     def _request(self, rows: DataFrame, frozen: Frozen, answered: StructType) -> tuple[int, float]:
         """Request what is not answered yet; returns how many rows were, and the seconds it took."""

@@ -2,8 +2,9 @@
 
 from ._enrich import EnrichBatches
 from ._manager import WorkerResourceManager
+from ._outcome import FAILURES
 from ._plan import WorkerPlan
 from ._record import HTTP_DDL
 from ._request import row_columns
 
-__all__ = ["HTTP_DDL", "EnrichBatches", "WorkerPlan", "WorkerResourceManager", "row_columns"]
+__all__ = ["FAILURES", "HTTP_DDL", "EnrichBatches", "WorkerPlan", "WorkerResourceManager", "row_columns"]

@@ -48,6 +48,11 @@ _BY_KIND = {
     "not_sent": "internal",
 }
 
+FAILURES = tuple(
+    sorted({*_BY_STATUS.values(), *_BY_CLASS.values(), *_BY_KIND.values(), "protocol"} - {"stopped"})
+)
+"""The classes of failures that a published row can end with."""
+
 
 def outcome(exchange: RequestExchange) -> str:
     """Return `ok`, `ignored`, or the class of failure that *exchange* ended with."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from http_enrich_spark.app import execute
-from http_enrich_spark.config import RunInfo
+from http_enrich_spark.config import Recipe, RunInfo
 from http_enrich_spark.driver import RunError, check_middleware
-from tests.support.pipelines import load
+from tests.support.pipelines import load, pipeline
 
 
 def test_what_can_be_built_is_fine() -> None:
@@ -25,7 +25,7 @@ def test_a_package_that_is_missing_here_is_missing_on_the_executors() -> None:
 
 def test_no_session_is_opened_for_a_chain_that_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(Path("/nowhere")))
-    config = load({"middleware": [{"type": "not_here_acme.steps:Tenant"}]})
+    written = pipeline({"middleware": [{"type": "not_here_acme.steps:Tenant"}]})
 
     with pytest.raises(RunError, match="not_here_acme"):
-        execute(config, RunInfo(), master="local[1]")
+        execute(Recipe("airports", written, {}, RunInfo()), master="local[1]")

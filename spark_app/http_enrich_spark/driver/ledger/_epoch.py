@@ -141,7 +141,11 @@ class Epoch:
     def finish(self, sinks: dict[str, Any], summary: dict[str, Any]) -> None:
         """Write down that the run is published, and delete what is of no more use."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        (self.folder / "done.json").write(_text(Done(self._key.digest, sinks, at, summary)))
+        self.close(Done(self._key.digest, sinks, at, summary))
+
+    def close(self, done: Done) -> None:
+        """Write *done* down, and delete what is of no more use."""
+        (self.folder / "done.json").write(_text(done))
         tidy(self.folder)
         for epoch in epochs(self.folder):
             if epoch < self.number:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from http_enrich_spark.driver._errors import RunError
 from http_enrich_spark.driver._files import Folder
 
 from ._epoch import Epoch, tidy
+from ._failures import Failures, last_failures
 from ._lease import Lease, epochs
 from ._manifest import Done, Manifest, Part
 
@@ -29,9 +30,11 @@ class Ledger:
     the frozen rows, and at the end the figures.
     """
 
-    def __init__(self, spark: SparkSession, config: PipelineConfig, run: RunInfo) -> None:
+    def __init__(
+        self, spark: SparkSession, config: PipelineConfig, run: RunInfo, *, only: Sequence[str] = ()
+    ) -> None:
         self._spark = spark
-        self.key = RunKey.of(config, run)
+        self.key = RunKey.of(config, run, only=only)
         self.folder = Folder(spark, config.checkpoint) / self.key.folder
         self._given = config.execution.checkpoint is not None
 
@@ -47,16 +50,56 @@ class Ledger:
 
         With *fresh* nothing of earlier tries counts, and what they have left is deleted.
         """
+        with self._lease() as lease:
+            if fresh or (self.folder / "done.json").exists():
+                tidy(self.folder, kept=())
+            yield self._epoch(lease, None if fresh else self._last_manifest())
+
+    @contextmanager
+    def redrive(self) -> Iterator[Epoch]:
+        """
+        Take the run, which is published, over for the block, to request some of its rows again.
+
+        Raises `RunError` if a redrive of other rows was cut short when it had begun to publish.
+        """
+        with self._lease() as lease:
+            failures, tries = last_failures(self.folder), self._manifests()
+            if failures is not None and tries and tries[-1].first <= failures.epoch:
+                self._end_redrive(failures)
+                tries = []
+            if tries and tries[-1].digest != self.key.digest and self._has_begun():
+                msg = (
+                    f"{self.folder}: a redrive was cut short while it published; finish it first, with the "
+                    "same --only and the same pipeline"
+                )
+                raise RunError(msg)
+            yield self._epoch(lease, self._last_manifest())
+
+    def _end_redrive(self, failures: Failures) -> None:
+        """Do what was left to do for one that has died when all was published and written down."""
+        file = self.folder / "done.json"
+        done = read(file, Done)
+        if done is not None:
+            ended = msgspec.structs.replace(done, summary=failures.summary)
+            file.write(msgspec.json.encode(ended).decode())
+        tidy(self.folder)
+
+    @contextmanager
+    def _lease(self) -> Iterator[Lease]:
         lease = Lease.claim(self._spark, self.folder)
         try:
             lease.wait_for_others()
-            if fresh or (self.folder / "done.json").exists():
-                tidy(self.folder, kept=())
-            last = None if fresh else self._last_manifest()
-            yield Epoch(self._spark, self.folder, lease, self.key, last, self._parts(last))
+            yield lease
         finally:
             lease.end()
             self._leave_no_empty_folder()
+
+    def _epoch(self, lease: Lease, last: Manifest | None) -> Epoch:
+        return Epoch(self._spark, self.folder, lease, self.key, last, self._parts(last))
+
+    def _has_begun(self) -> bool:
+        places = [name for name in self.folder.names() if name.startswith("publish-")]
+        return any((self.folder / name / "begun").exists() for name in places)
 
     def _leave_no_empty_folder(self) -> None:
         if not self._given:
@@ -64,14 +107,17 @@ class Ledger:
 
     def _last_manifest(self) -> Manifest | None:
         """Return that of the last try with these settings; say what has changed since the last of all."""
-        found = [read(self.folder / f"epoch-{each}.json", Manifest) for each in epochs(self.folder)]
-        known = [each for each in found if each is not None]
+        known = self._manifests()
         same = [each for each in known if each.digest == self.key.digest]
         if known and known[-1].digest != self.key.digest:
             changes = ", ".join(self.key.changes(known[-1].settings))
             how = "goes on with answers of a try before that" if same else "starts afresh"
             logger.warning("%s changed since the last try, so this one %s", changes, how)
         return same[-1] if same else None
+
+    def _manifests(self) -> list[Manifest]:
+        found = [read(self.folder / f"epoch-{each}.json", Manifest) for each in epochs(self.folder)]
+        return [each for each in found if each is not None]
 
     def _parts(self, last: Manifest | None) -> list[Part]:
         """Return the answers that count: what is there now, and not what a dying try may still add."""

@@ -1,6 +1,20 @@
 """Where the rows go, and how they become visible."""
 
 from ._check import check_sink, rehearse, sink_exists
-from ._publish import has_begun, publish
+from ._publish import has_begun, is_written, publish, published_files
+from ._replace import EXACT_FORMATS, check_unchanged, read_back, replacing, to_replace
 
-__all__ = ["check_sink", "has_begun", "publish", "rehearse", "sink_exists"]
+__all__ = [
+    "EXACT_FORMATS",
+    "check_sink",
+    "check_unchanged",
+    "has_begun",
+    "is_written",
+    "publish",
+    "published_files",
+    "read_back",
+    "rehearse",
+    "replacing",
+    "sink_exists",
+    "to_replace",
+]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+import msgspec
+from pyspark.sql import DataFrame, SparkSession
 
 from http_enrich_spark.config import FILE_FORMATS, SinkConfig
 from http_enrich_spark.driver._files import Folder
 
-from ._files import publish_files
+from ._files import WRITTEN, Switch, publish_files, stage_of
 from ._flat import FLAT_FORMATS, flat
 from ._jdbc import publish_jdbc
 from ._table import publish_table
 
 
-def publish(rows: DataFrame, sink: SinkConfig, place: Folder, token: str) -> None:
+def publish(
+    rows: DataFrame, sink: SinkConfig, place: Folder, token: str, switch: Switch | None = None
+) -> None:
     """
     Write *rows* into *sink*, once, however often this is called.
 
     *place* is a folder of this run that outlives its tries, and *token* is the same in all of them. A call
     that was cut short is made good by the next one with the same rows; one that has ended is not repeated.
+    *switch* is for sinks of files and says how they are moved in, if not as the sink's mode says.
     Raises `RunError` where that cannot be known.
     """
     published, begun = place / "published", place / "begun"
@@ -32,12 +36,23 @@ def publish(rows: DataFrame, sink: SinkConfig, place: Folder, token: str) -> Non
     shaped = flat(rows) if sink.format in FLAT_FORMATS else rows
     if sink.path is not None and sink.format in FILE_FORMATS:
         begun.write("")
-        stage = publish_files(shaped, sink, token)
-        published.write("")
+        stage = publish_files(shaped, sink, token, switch)
+        published.publish((stage / WRITTEN).read() or "")
         stage.delete()
     else:
         publish_table(shaped, sink, begun)
         published.write("")
+
+
+def published_files(place: Folder) -> list[str] | None:
+    """Return the files that were published from *place*, below the sink's path; None if it has no files."""
+    text = (place / "published").read()
+    return msgspec.json.decode(text, type=list[str]) if text else None
+
+
+def is_written(spark: SparkSession, sink: SinkConfig, place: Folder, token: str) -> bool:
+    """Say whether the rows of a sink of files are in it or beside it, so that they are not read again."""
+    return (place / "published").exists() or (stage_of(spark, sink, token) / WRITTEN).exists()
 
 
 def has_begun(place: Folder) -> bool:
