@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import web
 
-Answer = Callable[[web.Request], web.Response]
+Answer = Callable[[web.Request], web.Response | Awaitable[web.Response]]
 
 
 class WebServer:
@@ -37,7 +38,8 @@ class WebServer:
         self.bodies.append(await request.read())
         self.paths.append(request.raw_path)
         self.headers.append(dict(request.headers))
-        return self._answer(request)
+        found = self._answer(request)
+        return await found if inspect.isawaitable(found) else found
 
 
 @contextmanager
