@@ -25,7 +25,7 @@ class WebServer:
         self.bodies: list[bytes] = []
 
     async def start(self) -> web.AppRunner:
-        app = web.Application()
+        app = web.Application(client_max_size=16 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
