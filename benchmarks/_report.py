@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -21,12 +22,16 @@ def show(title: str, rows: Sequence[Row]) -> None:
         print("  ".join(map(str.ljust, line, widths)), file=sys.stderr)
 
 
-def dump(name: str, rows: Sequence[Row]) -> None:
-    """Print *rows* as JSON, with the versions that they were measured on."""
-    versions = {each: version(each) for each in ("aiohttp", "pyreqwest", "uvloop")}
-    print(
-        json.dumps({"benchmark": name, "python": platform.python_version(), **versions, "rows": list(rows)})
+def dump(name: str, rows: Sequence[Row], file: Path | None = None) -> None:
+    """Print *rows* as JSON, with the versions that they were measured on; the same goes into *file*."""
+    versions = {each: version(each) for each in ("aiohttp", "pyreqwest", "pyspark", "uvloop")}
+    found = json.dumps(
+        {"benchmark": name, "python": platform.python_version(), **versions, "rows": list(rows)}
     )
+    print(found)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(found + "\n")
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def run(name: str, *arguments: str) -> list[dict[str, Any]]:
     command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
     rows: list[dict[str, Any]] = json.loads(done.stdout)["rows"]
     return rows
 
@@ -37,3 +37,14 @@ def test_first_requests_are_timed_cold_and_warm() -> None:
 
     assert [each["engine"] for each in rows] == ["aiohttp", "pyreqwest"]
     assert all(each["cold_p50"] > 0 and each["warm_p50"] > 0 for each in rows)
+
+
+def test_runs_on_spark_are_compared_with_what_one_would_write_instead(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    rows = run("pipeline", "--rounds=1", "--rows=40", "--warm=0", "--only=instead-slow", f"--json={file}")
+
+    others = ["pandas UDF + requests", "mapPartitions + gather"]
+    assert [each["contender"] for each in rows] == ["product", *others]
+    assert [each["requests"] for each in rows] == [40] * 3
+    assert all(each["cpu_us"] > 0 and each["connections"] > 0 for each in rows)
+    assert json.loads(file.read_text())["rows"] == rows

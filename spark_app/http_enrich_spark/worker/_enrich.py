@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from http_enrich_middleware import RUN_STOPPED, RequestExchange, RunState, Snapshot
@@ -18,11 +19,17 @@ from ._sealed import opened, seal
 from ._values import InvalidRequestError, position_of, read_column
 from ._window import Window
 
-MAX_BATCH_CHARACTERS = 64 * 1024 * 1024
-"""An Arrow column of texts holds 2 GiB at most; a part of it is kinder to Spark's memory."""
+MAX_BATCH_CHARACTERS = 16 * 1024 * 1024
+"""An Arrow column of texts holds 2 GiB at most; a part of it is kinder to the memory of worker and Spark."""
+
+ROWS_AT_ONCE = 1000
+"""Rows that leave together: a batch by itself costs as much as several requests."""
+
+GATHER_SECONDS = 0.5
+"""Rows that are finished wait about so long for others at most, as long as any others finish."""
 
 
-class _Item(NamedTuple):
+class _Item(msgspec.Struct, gc=False):
     """A row on its way: its batch, its place there, and the values its request needs."""
 
     batch: pa.RecordBatch
@@ -30,7 +37,7 @@ class _Item(NamedTuple):
     row: Row
 
 
-class _Done(NamedTuple):
+class _Done(msgspec.Struct, gc=False):
     batch: pa.RecordBatch
     position: int
     http: HttpRecord
@@ -67,7 +74,8 @@ class EnrichBatches:
             )
             columns = [*manager.builder.columns, *plan.id_columns]
             positions = [position_of(name, self._names) for name in columns]
-            for results in _begun(window.run(_items(batches, positions)), manager.run):
+            finished = _begun(window.run(_items(batches, positions)), manager.run)
+            for results in _gathered(finished):
                 yield from _output(results)
             if self._report is not None:
                 self._report(manager.drain())
@@ -132,26 +140,32 @@ def _items(batches: Iterator[pa.RecordBatch], positions: Sequence[int]) -> Itera
             yield _Item(batch, index, row)
 
 
+def _gathered(results: Iterator[list[_Done]]) -> Iterator[list[_Done]]:
+    """Join *results* to lists of `ROWS_AT_ONCE`, or of less if they are large or slow to come."""
+    part: list[_Done] = []
+    size, since = 0, time.monotonic()
+    for each in results:
+        for done in each:
+            characters = len(done.http.body or "")
+            if part and size + characters > MAX_BATCH_CHARACTERS:
+                yield part
+                part, size = [], 0
+            part.append(done)
+            size += characters
+        now = time.monotonic()
+        if len(part) >= ROWS_AT_ONCE or now - since >= GATHER_SECONDS:
+            yield part
+            part, size, since = [], 0, now
+    if part:
+        yield part
+
+
 def _output(results: list[_Done]) -> Iterator[pa.RecordBatch]:
     """Group *results* by the batch their rows came from and put the answers beside the rows."""
     groups: dict[int, list[_Done]] = {}
     for result in results:
         groups.setdefault(id(result.batch), []).append(result)
     for group in groups.values():
-        for part in _by_size(group):
-            rows = part[0].batch.take(pa.array([result.position for result in part], pa.int64()))
-            http = to_arrow([result.http for result in part])
-            yield pa.RecordBatch.from_arrays([*rows.columns, http], names=[*rows.schema.names, "http"])
-
-
-def _by_size(results: list[_Done]) -> Iterator[list[_Done]]:
-    """Cut *results* so that no part has more than `MAX_BATCH_CHARACTERS` of bodies, one body aside."""
-    part: list[_Done] = []
-    size = 0
-    for result in results:
-        size += len(result.http.body or "")
-        if part and size > MAX_BATCH_CHARACTERS:
-            yield part
-            part, size = [], len(result.http.body or "")
-        part.append(result)
-    yield part
+        rows = group[0].batch.take(pa.array([result.position for result in group], pa.int64()))
+        http = to_arrow([result.http for result in group])
+        yield pa.RecordBatch.from_arrays([*rows.columns, http], names=[*rows.schema.names, "http"])

@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import pyarrow as pa
+from msgspec.structs import astuple
 
 from http_enrich_middleware import Redactor, RequestExchange
 from http_enrich_transport import Sent
@@ -37,8 +39,12 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
 ]
 
 
-class HttpRecord(NamedTuple):
-    """One row's `http` value; the fields stand in the order of the column."""
+class HttpRecord(msgspec.Struct, gc=False):
+    """
+    One row's `http` value; the fields stand in the order of the column.
+
+    There is one per row: a named tuple takes three times as long to make.
+    """
 
     status: int | None
     outcome: str
@@ -117,7 +123,7 @@ def _failed(error_kind: str, message: str, sent: Sent, *, attempts: int) -> Http
 
 def to_arrow(records: Sequence[HttpRecord]) -> pa.StructArray:
     """Return *records* as one Arrow column."""
-    columns: list[Any] = list(zip(*records, strict=True)) or [()] * len(_FIELDS)
+    columns: list[Any] = list(zip(*map(astuple, records), strict=True)) or [()] * len(_FIELDS)
     arrays = [pa.array(column, type) for column, (_, type) in zip(columns, _FIELDS, strict=True)]
     return pa.StructArray.from_arrays(arrays, names=[name for name, _ in _FIELDS])
 

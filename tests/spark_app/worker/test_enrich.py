@@ -240,9 +240,9 @@ def test_batches_are_read_while_others_are_in_flight() -> None:
 
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal taken
-        for start in range(0, 1000, 10):
+        for start in range(0, 10_000, 100):
             taken += 1
-            yield airports(start, start + 10)
+            yield airports(start, start + 100)
 
     plan = WorkerPlan.of(
         load(
@@ -258,7 +258,7 @@ def test_batches_are_read_while_others_are_in_flight() -> None:
     output.close()  # type: ignore[attr-defined]
     WorkerResourceManager.get(plan).close()
 
-    assert ahead <= 2  # batches of ten for three times five rows
+    assert ahead <= 11  # batches of a hundred for the thousand that leave together, and three times five rows
 
 
 # Answers that Arrow could not store as they are.
@@ -299,6 +299,25 @@ def test_large_bodies_leave_in_several_batches(monkeypatch: pytest.MonkeyPatch) 
 
     assert [batch.num_rows for batch in output] == [1] * 5
     assert len(rows(output)) == 5
+
+
+def test_finished_rows_leave_a_thousand_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow and Spark take as long for a small batch as for a larger one."""
+    monkeypatch.setattr("http_enrich_spark.worker._enrich.GATHER_SECONDS", float("inf"))
+
+    output = enrich([airports(0, 2500)], execution__concurrency=16)
+
+    assert [batch.num_rows // 1000 for batch in output] == [1, 1, 0]
+    assert len(rows(output)) == 2500
+
+
+def test_finished_rows_do_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("http_enrich_spark.worker._enrich.GATHER_SECONDS", 0)
+
+    output = enrich([airports(0, 100)], execution__concurrency=5)
+
+    assert len(output) > 1
+    assert len(rows(output)) == 100
 
 
 def test_an_engine_that_breaks_the_rules_costs_its_row_and_looks_sent() -> None:
