@@ -15,7 +15,7 @@ from ._exchange import (
 from ._metrics import LATENCY_GAMMA, Histogram, Metrics, Snapshot
 from ._origin import Origin, OriginName, origin_of
 from ._permits import PACED, Brake, LocalPermits, PermitSource, PermitWindow, Rate
-from ._redact import Redactor
+from ._redact import Redactor, secret_forms
 from ._registry import (
     DeferredConfig,
     MiddlewareConfig,
@@ -81,5 +81,6 @@ __all__ = [
     "origin_of",
     "parse_middleware",
     "retry_after",
+    "secret_forms",
     "with_defaults",
 ]

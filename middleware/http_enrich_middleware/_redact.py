@@ -61,11 +61,12 @@ class Redactor:
 
     def _collect(self) -> None:
         known = [*self._static, *(each for renewed in self._renewed.values() for each in renewed)]
-        forms = {form for secret in known if len(secret) >= MIN_LENGTH for form in _forms(secret)}
+        forms = {form for secret in known if len(secret) >= MIN_LENGTH for form in secret_forms(secret)}
         # A secret that contains another one goes first, else its rest would stay.
         self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
-def _forms(secret: str) -> set[str]:
+def secret_forms(secret: str) -> set[str]:
+    """Return the texts as which *secret* may show up: as it is, percent-encoded, in Base64."""
     raw = secret.encode("utf-8", "surrogatepass")
     return {secret, quote(raw, safe=""), b64encode(raw).decode()}

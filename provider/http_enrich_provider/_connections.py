@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.providers.common.compat.sdk import (
@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import (
     mask_secret,
 )
 
+from http_enrich_middleware import secret_forms
 from http_enrich_spark.config import (
     CONNECTION_FIELDS,
     Document,
@@ -41,10 +42,11 @@ def connection_variables(document: Document) -> dict[str, str]:
     }
 
 
-def mask_secrets(document: Document, config: PipelineConfig) -> None:
-    """Have Airflow replace the secrets of a pipeline by `***` in whatever this task logs."""
-    for value in {*secret_values(document, os.environ), *secret_texts(config)}:
-        mask_secret(value)
+def mask_secrets(document: Document, config: PipelineConfig, environ: Mapping[str, str]) -> None:
+    """Have Airflow replace the secrets of a pipeline by `***` in whatever this task logs, encoded or not."""
+    for value in {*secret_values(document, environ), *secret_texts(config)}:
+        for form in secret_forms(value):
+            mask_secret(form)
 
 
 def _as_json(connection: Any) -> str:

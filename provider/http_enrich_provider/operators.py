@@ -5,33 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from http_enrich_spark.bundle import application, build_py_files
-from http_enrich_spark.config import (
-    Document,
-    PipelineConfig,
-    PipelineError,
-    RunInfo,
-    check_pipeline,
-    read_document,
-)
-from http_enrich_spark.submission import Report, Submission
-
-from ._connections import connection_variables, mask_secrets, require_connection
-from ._environment import environment, require_program, spark_variables
-from ._variables import plain_variables
-from ._window import run_info
-
+# Airflow imports this module whenever it parses a DAG file: what takes time to import, and what
+# only the process of a task needs, is imported by the methods that need it.
 if TYPE_CHECKING:
-    from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from http_enrich_spark.config import Document
+
+    from ._run import Run
 
 _OURS = ("application", "application_args", "java_class")
+_RESUME = ("auto", "never")
+_SUBMITTED = "http_enrich_submitted"
+"""Key of the task's state for which application runs what; its id alone is kept by Airflow's mixin."""
+_OUTDATED = "OUTDATED"
 
 
 class HttpEnrichSparkOperator(SparkSubmitOperator):
@@ -41,11 +33,17 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
     The pipeline is checked when the DAG file is parsed: what is wrong with it
     shows as an import error with file, line and column. Before anything is
     submitted it is checked again with the values of this run. Returns the
-    figures of the run: rows in and out, ok, failed, calls, retries, rows per second.
+    figures of the run: rows in and out, ok, failed, calls, retries, rows per second;
+    the XCom `http_enrich_report` has the whole report, also that of a run that failed.
 
     Args:
-        pipeline: Path of the pipeline YAML, relative to the DAG file; or the same as a mapping.
+        pipeline: Path of the pipeline YAML, relative to the DAG file or its bundle; or the same as a mapping.
         variables: Values for `${var.…}`; rendered by Airflow, so `{{ … }}` works here. No secrets.
+        window: The data window for `${run.…}`, rendered by Airflow: one day (`2026-01-01`, in UTC),
+            `START/END` in ISO 8601, or a mapping with `start` and `end`. Without it, the window is that
+            of the partition or the data interval.
+        resume: `auto` goes on where an earlier try of the same pipeline and window has ended, and does
+            not repeat a run that was published; `never` requests everything again.
         name: Name of the Spark application, in its UI.
         spark_options: Everything else that `SparkSubmitOperator` takes, but for what starts
             the application, which is ours.
@@ -53,13 +51,15 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
     Raises:
         PipelineError: The pipeline cannot run; raised while the DAG file is parsed.
         AirflowFailException: A retry cannot help: a placeholder has no value, a connection is missing,
-            the pipeline does not fit the data, too many rows failed.
-        AirflowException: Spark failed; Airflow may try again.
+            the pipeline does not fit the data, the API rejected the credentials.
+        AirflowException: Another try may help; it goes on from where this one has ended.
     """
 
     template_fields: Sequence[str] = (
         *(field for field in SparkSubmitOperator.template_fields if field not in _OURS),
         "variables",
+        "window",
+        "resume",
     )
 
     def __init__(
@@ -67,6 +67,8 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         *,
         pipeline: str | os.PathLike[str] | Mapping[str, Any],
         variables: Mapping[str, Any] | None = None,
+        window: str | Mapping[str, Any] | None = None,
+        resume: str = "auto",
         name: str = "http-enrich",
         **spark_options: Any,
     ) -> None:
@@ -76,88 +78,93 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
                 raise TypeError(msg)
         super().__init__(name=name, **spark_options)
         self.variables = variables or {}
+        self.window = window
+        self.resume = resume
         self.pipeline = pipeline
-        self.document = self._check()
+        self.killed = False
+        self._run: Run | None = None
+        if resume not in _RESUME and not (isinstance(resume, str) and "{{" in resume):
+            msg = f"resume is {resume!r}; give 'auto' or 'never'"
+            raise ValueError(msg)
+        self.document()
+
+    def document(self) -> Document:
+        """Return the pipeline, checked as far as its variables' values do not matter."""
+        from ._pipelines import checked
+
+        has_dag = self.has_dag()  # type: ignore[no-untyped-call]
+        return checked(
+            self.pipeline, self.variables, Path(self.dag.fileloc).parent if has_dag else Path().absolute()
+        )
 
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         """Check the pipeline with this run's values, submit it, and return its figures."""
-        for warning in self.document.warnings:
-            self.log.warning("%s", warning.at(self.document.name))
-        lent = connection_variables(self.document) | spark_variables(self._client_master())
-        with TemporaryDirectory(prefix="http-enrich-") as folder, environment(lent):
-            submission = self._submission(run_info(context), Path(folder))
-            mask_secrets(self.document, self._load(submission))
-            report = self._submit(submission, Path(folder), context)
-        if report.summary is None:
-            # Another try would pay for the same answers again, and meet the same end.
-            raise (AirflowException if report.retry else AirflowFailException)(report.error)
-        self.log.info("%(rows_out)s rows, %(ok)s ok, %(failed)s failed, %(calls)s calls", report.summary)
-        return report.summary
+        from ._run import Run
 
-    def _client_master(self) -> str:
-        """Return the Spark master; raises `AirflowFailException` when we cannot work with it."""
-        require_connection(self._conn_id, "the operator's conn_id")
-        connection = self._get_hook()._connection
-        if connection["deploy_mode"] == "cluster":
-            msg = (
-                "deploy mode 'cluster' is not supported: the driver must see this worker's files and "
-                "environment; set deploy_mode='client' on the operator or in the Spark connection"
-            )
-            raise AirflowFailException(msg)
-        require_program(str(connection["spark_binary"]))
-        return str(connection["master"])
+        self._run = Run(self, context)
+        return self._run.result(lambda: super(HttpEnrichSparkOperator, self).execute(context))
 
-    def _check(self) -> Document:
-        """Check what can be known while the DAG file is parsed; templated variables are known later."""
-        source = self.pipeline
-        if not isinstance(source, Mapping):
-            source = self._dag_folder() / Path(source)
-        # What another task returns is a reference here, whose keys are not known yet.
-        known = self.variables if isinstance(self.variables, Mapping) else None
-        return check_pipeline(read_document(source), variables=known)
+    def on_kill(self) -> None:
+        """Stop the application and its requests; what it has committed is there for the next try."""
+        self.killed = True
+        if self._hook is None:
+            return  # nothing was submitted, and this is no moment to look up connections
+        process = self._hook._submit_sp
+        if process is not None and process.poll() is None:
+            from ._processes import end_with_descendants
 
-    def _dag_folder(self) -> Path:
-        has_dag = self.has_dag()  # type: ignore[no-untyped-call]
-        return Path(self.dag.fileloc).parent if has_dag else Path()
+            end_with_descendants(process.pid)
+        super().on_kill()
 
-    def _submission(self, run: RunInfo, folder: Path) -> Submission:
-        document = self.document
-        return Submission(
-            name=document.name,
-            pipeline=document.text if document.text is not None else document.data,
-            variables=plain_variables(self.variables),
-            run=run,
-            report=str(folder / "report.json"),
-        )
+    def submit_job(self, context: Context) -> str | None:
+        """Submit to a cluster that tracks applications, and note what of."""
+        external_id = super().submit_job(context)
+        store = context.get("task_state_store")
+        if store is not None and external_id is not None:
+            store.set(_SUBMITTED, {"id": external_id, "digest": self._current().digest})
+        return external_id
 
-    def _load(self, submission: Submission) -> PipelineConfig:
-        """Check everything again, now that all values are known; the driver will see these variables."""
+    def get_job_status(self, external_id: Any, context: Context) -> str:
+        """Return the state of an earlier try's application, `OUTDATED` if it does not count any more."""
         try:
-            return submission.load(os.environ | (self.env_vars or {}))
-        except PipelineError as error:
-            raise AirflowFailException(str(error)) from None
-
-    def _submit(self, submission: Submission, folder: Path, context: Context) -> Report:
-        file, archive = folder / "submission.json", build_py_files(folder / "http_enrich.zip")
-        submission.write(file)
-        theirs = self.py_files
-        self.application, self.application_args = str(application()), [str(file)]
-        self.py_files = ",".join(filter(None, [theirs, str(archive)]))
-        self._hook = None  # one of an earlier try would submit that try's files
-        try:
-            super().execute(context)
-        except AirflowException:
-            # The application's own words say more than the end of a log.
-            if not Path(submission.report).exists():
+            status = super().get_job_status(external_id, context)
+        except RuntimeError as error:
+            if "HTTP 404" not in str(error):
                 raise
-        finally:
-            self.py_files = theirs
-            _close_pipe(self._hook)
-        return Report.read(Path(submission.report))
+            return _OUTDATED  # the cluster has forgotten it, our ledger has not
+        store = context.get("task_state_store")
+        submitted = store.get(_SUBMITTED) if store is not None else None
+        if submitted != {"id": external_id, "digest": self._current().digest}:
+            return _OUTDATED
+        return _OUTDATED if self.resume == "never" and self.is_job_succeeded(status) else status
 
+    def poll_until_complete(self, external_id: Any, context: Context) -> Any:
+        """Wait for the application's end, and return the figures of the run."""
+        self._current().application = str(external_id)
+        if self._hook is not None and self._hook._is_yarn:
+            # So that on_kill reaches an application of an earlier try too.
+            self._hook._yarn_application_id = str(external_id)
+        super().poll_until_complete(external_id, context)
+        return self.get_job_result(external_id, context)
 
-def _close_pipe(hook: SparkSubmitHook | None) -> None:
-    """Close the pipe on which spark-submit spoke; the hook leaves that to the garbage collector."""
-    process = getattr(hook, "_submit_sp", None)
-    if process is not None and process.stdout is not None:
-        process.stdout.close()
+    def get_job_result(self, external_id: Any, context: Context) -> Any:
+        """Return the figures of the run that the application *external_id* has ended well."""
+        run = self._current()
+        run.application = str(external_id)
+        return run.figures()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Tell OpenLineage what was read and written, how many rows, and how good they are."""
+        if self._run is None:
+            return None  # it has not come as far as knowing its tables
+        from ._lineage import lineage
+
+        return lineage(self._run)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Tell OpenLineage what is known of a run that failed."""
+        return self.get_openlineage_facets_on_complete(task_instance)
+
+    def _current(self) -> Run:
+        assert self._run is not None  # noqa: S101 - all of this is called by execute
+        return self._run

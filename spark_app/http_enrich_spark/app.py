@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,36 +15,73 @@ from ._logs import log_to, logger
 from ._session import open_session
 from .bundle import build_py_files
 from .config import PipelineError, Recipe
-from .submission import Report, Submission
+from .submission import CONNECTIONS, Report, Submission, outcome_file
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from .driver import Report as RunReport
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the submission in the file that *arguments* name; returns the exit status."""
     log_to(sys.stdout)
     submission = Submission.read(Path(arguments[0]))
-    report = _run(submission)
-    report.write(Path(submission.report))
+    report = _run_remotely(submission) if submission.remote else _run(submission)
     if report.error:
         logger.error("%s", report.error)
     return 1 if report.error else 0
 
 
 def _run(submission: Submission) -> Report:
+    """Run where the submitter is, and report into its file."""
+    report = _reported(lambda: _execute(submission.recipe, fresh=submission.fresh))
+    report.write(Path(submission.report))
+    return report
+
+
+def _run_remotely(submission: Submission) -> Report:
+    """Run on a machine of the cluster, and report through its file system, which takes a Spark session."""
+    from .driver import check_middleware, report_pipeline, write_text
+
+    connections = Path(CONNECTIONS)
+    os.environ.update(json.loads(connections.read_text()))
+    connections.unlink()
+    spark = open_session(submission.name, None)
+
+    def work() -> RunReport:
+        config = submission.load()
+        check_middleware(config)
+        recipe = submission.recipe
+        return report_pipeline(spark, config, recipe.run, fresh=submission.fresh, recipe=recipe)
+
+    try:
+        report = _reported(work)
+        place = outcome_file(submission.report, spark.sparkContext.applicationId)
+        write_text(spark, place, report.encode().decode())
+    finally:
+        spark.stop()
+    return report
+
+
+def _reported(work: Callable[[], RunReport]) -> Report:
+    """Return how *work* has ended."""
+    import msgspec
+
     from .driver import RunError, first_line
 
     try:
-        return Report(summary=execute(submission.recipe))
+        done = work()
     except PipelineError as error:
-        return Report(error=str(error))
+        return Report(error=str(error), kind="pipeline")
     except RunError as error:
-        return Report(error=str(error), retry=error.retry)
+        report = msgspec.to_builtins(error.report) if error.report else None
+        return Report(error=str(error), retry=error.retry, kind=error.kind, report=report)
     except Exception as error:  # noqa: BLE001 - whoever submitted us must be told, whatever it is
         logger.error("the run ended by an error", exc_info=error)
         message = f"{type(error).__name__}: {first_line(error)} (details are in the log above)"
-        return Report(error=message, retry=True)
+        return Report(error=message, retry=True, kind="internal")
+    return Report(summary=done.summary.as_dict(), report=msgspec.to_builtins(done))
 
 
 def execute(recipe: Recipe, *, master: str | None = None, fresh: bool = False) -> dict[str, object]:
@@ -52,13 +91,17 @@ def execute(recipe: Recipe, *, master: str | None = None, fresh: bool = False) -
     With a *master* this process is the driver; without one, spark-submit has
     said where to run, and has shipped our code. With *fresh*, no answer of an earlier try counts.
     """
-    from .driver import check_middleware, run_pipeline
+    return _execute(recipe, master=master, fresh=fresh).summary.as_dict()
+
+
+def _execute(recipe: Recipe, *, master: str | None = None, fresh: bool = False) -> RunReport:
+    from .driver import check_middleware, report_pipeline
 
     # Everything that can be wrong with the pipeline is known before Spark starts.
     config = recipe.load()
     check_middleware(config)
     with _spark(config.name, master) as spark:
-        return run_pipeline(spark, config, recipe.run, fresh=fresh, recipe=recipe).as_dict()
+        return report_pipeline(spark, config, recipe.run, fresh=fresh, recipe=recipe)
 
 
 def redrive(

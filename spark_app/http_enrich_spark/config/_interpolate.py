@@ -25,7 +25,7 @@ class RunInfo:
     """
     One run: its id and its data window, as `${run.…}` gives them.
 
-    `window_start` and `window_end` are ISO 8601 texts, the end excluded.
+    `window_start` and `window_end` are ISO 8601 texts, the end excluded. A partition may have a start only.
     """
 
     id: str = "manual"
@@ -38,30 +38,37 @@ class RunInfo:
         """The data window as one text: the same for every run of that window, empty where there is none."""
         if self.window_start and self.window_end:
             return f"{self.window_start}/{self.window_end}"
-        return self.partition_key or ""
+        return self.partition_key or self.window_start or ""
 
     def value(self, name: str) -> str:
         """Return `${run.name}`; raises `ValueError` where this run has none."""
         if name == "id":
             return self.id
         if name == "partition_key":
-            return self._given(self.partition_key, "partition_key")
-        start = self._given(self.window_start, "data window")
-        end = self._given(self.window_end, "data window")
-        if datetime.fromisoformat(start) >= datetime.fromisoformat(end):
-            msg = (
-                f"the data window from {start} to {end} is empty: a cron string gives no other; "
-                "schedule the DAG with CronDataIntervalTimetable"
-            )
-            raise ValueError(msg)
-        return {"window_start": start, "window_end": end, "date": start[:10]}[name]
+            return self._given(self.partition_key, "partition_key", "CronPartitionTimetable")
+        start = self._given(self.window_start, "data window", "CronDataIntervalTimetable")
+        if name == "window_end" or self.window_end is not None:
+            end = self._given(self.window_end, "end of its window", "CronDataIntervalTimetable")
+            if datetime.fromisoformat(start) >= datetime.fromisoformat(end):
+                msg = (
+                    f"the data window from {start} to {end} is empty: a cron string gives no other; "
+                    f"schedule the DAG with CronDataIntervalTimetable, or {_GIVE_ONE}"
+                )
+                raise ValueError(msg)
+        return {"window_start": start, "window_end": self.window_end or "", "date": start[:10]}[name]
 
-    def _given(self, value: str | None, what: str) -> str:
+    @staticmethod
+    def _given(value: str | None, what: str, timetable: str) -> str:
         if value is None:
-            timetable = {"data window": "CronDataIntervalTimetable"}.get(what, "CronPartitionTimetable")
-            msg = f"this run has no {what}; give it one, or schedule the DAG with {timetable}"
+            how = "give it a --partition-key" if what == "partition_key" else _GIVE_ONE
+            msg = f"this run has no {what}; schedule the DAG with {timetable}, or {how}"
             raise ValueError(msg)
         return value
+
+
+_GIVE_ONE = (
+    "give the operator a window such as '2026-01-01' (--window-start and --window-end without Airflow)"
+)
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._report import Report
+
 
 class RunError(Exception):
     """
     A run that cannot go on; the first line says what to do.
 
-    `retry` says whether another try could help although nobody changes anything.
+    `retry` says whether another try could help although nobody changes anything, `kind` in a word what
+    it was: `data` or `sink` (they do not fit, or cannot be used), `auth`, `rate_limited`, `error_rate`,
+    `max_calls`, `deadline`, `stopped` by a rule, `lease`, `internal`. `report` is how far the run has come.
     """
 
-    def __init__(self, message: str, *, retry: bool = False) -> None:
+    def __init__(self, message: str, *, retry: bool = False, kind: str = "data") -> None:
         super().__init__(message)
-        self.retry = retry
+        self.retry, self.kind = retry, kind
+        self.report: Report | None = None
 
 
 class LeaseLostError(RunError):
     """Another try of the same run is at work, or may be: this one must not go on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="lease")
 
 
 def first_line(error: BaseException) -> str:

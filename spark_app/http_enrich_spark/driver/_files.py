@@ -136,3 +136,10 @@ class Folder:
             stream.write(bytearray(text.encode()))
         finally:
             stream.close()
+
+
+def write_text(spark: SparkSession, path: str, text: str) -> None:
+    """Write the file at *path*, or replace it, so that it is seen whole or not at all."""
+    file = Folder(spark, path)
+    file.delete()
+    file.publish(text)

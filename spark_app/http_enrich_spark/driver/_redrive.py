@@ -19,9 +19,9 @@ from ._errors import RunError
 from ._facts import Frozen, fingerprint
 from ._names import ROW
 from ._outlets import Outlet
-from ._report import report_of, with_redriven, write_report
+from ._report import Report, with_redriven, write_report
 from ._summary import Counts, RunSummary
-from ._try import Try
+from ._try import Try, publishing
 from .ledger import Done, Epoch, Failures, keep_failures
 from .sink import (
     EXACT_FORMATS,
@@ -100,11 +100,12 @@ class Redrive(Try):
     def _publish(self, answers: DataFrame, answered: StructType) -> None:
         for outlet in self._outlets:
             rows, files = outlet.rows(answers, answered), self._failures.files[outlet.name]
-            if files is None:
-                publish(rows, _adding(outlet.sink), outlet.place, outlet.token)
-                self._files[outlet.name] = None
-            else:
-                self._files[outlet.name] = self._replace(outlet, rows, files)
+            with publishing(outlet):
+                if files is None:
+                    publish(rows, _adding(outlet.sink), outlet.place, outlet.token)
+                    self._files[outlet.name] = None
+                else:
+                    self._files[outlet.name] = self._replace(outlet, rows, files)
 
     def _replace(self, outlet: Outlet, rows: DataFrame, files: list[str]) -> list[str]:
         """Publish *rows* of a run that has *files* in the sink; returns those that it has then."""
@@ -132,20 +133,21 @@ class Redrive(Try):
         rows = self._failed.drop(ROW) if outlet.passed is False else self._in_table(outlet, gone)
         return rows.where(~self._again)
 
-    def _concluded(self, summary: RunSummary, counts: Counts, failed: DataFrame) -> RunSummary:
-        """Write down what has become of the rows; returns the figures of the run as it is now."""
+    def _concluded(self, report: Report, counts: Counts, failed: DataFrame) -> Report:
+        """Write down what has become of the rows; returns the report of the run as it is now."""
         folder, outcomes = self._epoch.folder, self._failures.outcomes
         asked = {each: rows for each, rows in outcomes.items() if each in self._only}
-        whole = merged(msgspec.convert(self._failures.summary, RunSummary), asked, summary)
+        whole = merged(msgspec.convert(self._failures.summary, RunSummary), asked, report.summary)
         left = dict(Counter(outcomes) - Counter(asked) + Counter(counts.failed))
         failures = Failures(self._epoch.number, left, self._files, whole.as_dict())
         keep_failures(folder, failures, self._failed.where(~self._again).drop(ROW).unionByName(failed))
-        write_report(with_redriven(folder, whole, report_of(summary, counts, self._live)), folder)
+        report = with_redriven(folder, whole, report)
+        write_report(report, folder)
         self._epoch.close(msgspec.structs.replace(self._done, summary=whole.as_dict()))
         logger.info(
             "%s: %s of %s rows are healed", whole.pipeline, f"{whole.healed:,}", f"{whole.redriven:,}"
         )
-        return whole
+        return report
 
 
 def merged(whole: RunSummary, asked: dict[str, int], redrive: RunSummary) -> RunSummary:

@@ -16,6 +16,7 @@ from ._errors import RunError
 from ._files import Folder
 from ._outlets import sinks_of
 from ._redrive import Redrive
+from ._report import Report, repeated_report
 from ._summary import RunSummary
 from ._try import Try
 from .ledger import Done, Ledger, last_failures, read
@@ -30,14 +31,27 @@ def run_pipeline(
     fresh: bool = False,
     recipe: Recipe | None = None,
 ) -> RunSummary:
+    """Do as `report_pipeline` does, and return the figures only."""
+    return report_pipeline(spark, config, run, fresh=fresh, recipe=recipe).summary
+
+
+def report_pipeline(
+    spark: SparkSession,
+    config: PipelineConfig,
+    run: RunInfo,
+    *,
+    fresh: bool = False,
+    recipe: Recipe | None = None,
+) -> Report:
     """
-    Enrich the source of *config* and publish the result.
+    Enrich the source of *config*, publish the result, and report.
 
     A run that was published before requests nothing and changes nothing; one that was not goes on
     where its last try has ended. With *fresh* it begins anew either way. *recipe* is what *config* was loaded
     from, without which `redrive_run` will not know it. Raises `RunError` when the
     pipeline does not fit the data, when rows went missing, when too many failed, when the run was given
-    up or another try has taken over; nothing is published then, and what was answered is kept.
+    up or another try has taken over; nothing is published then, what was answered is kept, and the error
+    has the report as far as it goes.
     """
     _check_session(spark, config)
     ledger = Ledger(spark, config, run)
@@ -77,7 +91,7 @@ def redrive_run(
             logger.info("%s: no row has failed with %s; nothing to do", config.name, ", ".join(chosen))
             summary = failures.summary if failures else done.summary
             return msgspec.convert({**summary, "redriven": 0, "healed": 0, "repeated": True}, RunSummary)
-        return Redrive(spark, config, recipe.run, epoch, done, failures, chosen).run()
+        return Redrive(spark, config, recipe.run, epoch, done, failures, chosen).run().summary
 
 
 def _check_session(spark: SparkSession, config: PipelineConfig) -> None:
@@ -90,15 +104,17 @@ def _check_session(spark: SparkSession, config: PipelineConfig) -> None:
         raise RunError(msg)
 
 
-def _repeated(spark: SparkSession, done: Done, config: PipelineConfig, ledger: Ledger) -> RunSummary:
+def _repeated(spark: SparkSession, done: Done, config: PipelineConfig, ledger: Ledger) -> Report:
     if not sink_exists(spark, config.sink):
         msg = (
             f"this run was published on {done.at}, but {config.sink.name} is not there any more; start it "
-            f"with --fresh, or delete {ledger.folder}/done.json, to request everything again"
+            f"with --fresh (resume='never' in Airflow), or delete {ledger.folder}/done.json, to request "
+            "everything again"
         )
         raise RunError(msg)
-    logger.info("%s: published on %s already; --fresh requests everything again", config.name, done.at)
-    return msgspec.convert({**done.summary, "repeated": True, "folder": ledger.folder.path}, RunSummary)
+    logger.info("%s: published on %s already, so nothing is requested", config.name, done.at)
+    figures = {**done.summary, "repeated": True, "folder": ledger.folder.path}
+    return repeated_report(msgspec.convert(figures, RunSummary), ledger.folder)
 
 
 def _check_outcomes(only: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from http_enrich_middleware import LATENCY_GAMMA, Histogram
-from http_enrich_spark.coordinator import PASSED
+from http_enrich_spark.coordinator import PASSED, Totals
 
 from ._facts import fingerprint
 
@@ -130,6 +130,20 @@ def count(answers: DataFrame, id_columns: Sequence[str]) -> Counts:
         statuses=_rows_by([row for row in groups if row["status"] is not None], "status"),
         latency=_latency(groups),
         failures=_failures(groups),
+    )
+
+
+def counts_of(totals: Totals) -> Counts:
+    """Return what the workers have counted, for a run whose answers could not be counted."""
+    return Counts(
+        rows=totals.rows,
+        ids=0,
+        calls=totals.calls,
+        retries=totals.retries,
+        outcomes={name: rows for name, rows in totals.outcomes.items() if name != "stopped"},
+        statuses={},
+        latency=totals.latency,
+        failures=[],
     )
 
 

@@ -25,10 +25,11 @@ from ._freeze import first_rows, freeze
 from ._metrics import RunMetrics
 from ._names import ROW
 from ._outlets import Outlet, failed_rows, outlets, sinks_of
-from ._report import report_of, write_report
+from ._report import Report, report_of, write_report
 from ._source import check_columns, read_source, reading, response_schema
-from ._summary import Counts, RunSummary, count
-from ._watch import Guard, Progress, Stop, Watch, progress_of
+from ._summary import Counts, RunSummary, count, counts_of
+from ._verdict import rejection
+from ._watch import Guard, Progress, Watch, progress_of
 from .ledger import Epoch, Failures, forget_failures, keep_failures
 from .sink import check_sink, has_begun, publish, published_files, rehearse
 
@@ -53,11 +54,13 @@ class Try:
         self._metrics = RunMetrics(spark, config)
         self._response = response_schema(config)
         self._coordinator: Coordinator | None = None
-        self._stop: Stop | None = None
+        self._guard: Guard | None = None
+        self._counts: Counts | None = None
+        self._resumed, self._seconds = 0, 0.0
         self._advice = "goes on from there"
         self._outlets = outlets(config, epoch.folder, epoch.token)
 
-    def run(self) -> RunSummary:
+    def run(self) -> Report:
         """Take the run to its end; raises `RunError` as `run_pipeline` does."""
         self._epoch.keep(lambda: (self._live.calls, self._live.rows))
         try:
@@ -69,16 +72,16 @@ class Try:
             self._epoch.abandon()
             raise
         # From here on answers are paid for: they stay until they are published.
-        with self._kept():
-            resumed, seconds = self._request(rows, frozen, answered)
+        with self._kept(frozen):
+            self._request(rows, frozen, answered)
             counts, answers = self._judged(frozen, answered)
             self._epoch.lease.check()
             self._publish(answers, answered)
-            summary = self._concluded(
-                self._summary(frozen, counts, resumed, seconds), counts, failed_rows(answers, answered)
-            )
-        logger.info("%s: published %s rows to %s", summary.pipeline, f"{summary.rows_out:,}", summary.sink)
-        return summary
+            failed = failed_rows(answers, answered)
+            report = self._concluded(self._report(frozen, counts), counts, failed)
+        done = report.summary
+        logger.info("%s: published %s rows to %s", done.pipeline, f"{done.rows_out:,}", done.sink)
+        return report
 
     @property
     def _live(self) -> Totals:
@@ -117,35 +120,38 @@ class Try:
 
     def _publish(self, answers: DataFrame, answered: StructType) -> None:
         for outlet in self._outlets:
-            publish(outlet.rows(answers, answered), outlet.sink, outlet.place, outlet.token)
+            with publishing(outlet):
+                publish(outlet.rows(answers, answered), outlet.sink, outlet.place, outlet.token)
 
-    def _concluded(self, summary: RunSummary, counts: Counts, failed: DataFrame) -> RunSummary:
-        """Write down that the run is published, and what a redrive needs; returns the run's figures."""
-        folder = self._epoch.folder
+    def _concluded(self, report: Report, counts: Counts, failed: DataFrame) -> Report:
+        """Write down that the run is published, and what a redrive needs; returns the run's report."""
+        folder, summary = self._epoch.folder, report.summary.as_dict()
         if counts.failed:
             files = {outlet.name: published_files(outlet.place) for outlet in self._outlets}
-            failures = Failures(self._epoch.number, counts.failed, files, summary.as_dict())
-            keep_failures(folder, failures, failed)
+            keep_failures(folder, Failures(self._epoch.number, counts.failed, files, summary), failed)
         else:
             forget_failures(folder)
         if self._recipe is not None:
             (folder / "run.json").write(msgspec.json.encode(self._recipe).decode())
-        write_report(report_of(summary, counts, self._live), folder)
-        self._epoch.finish(sinks_of(self._config), summary.as_dict())
-        return summary
+        write_report(report, folder)
+        self._epoch.finish(sinks_of(self._config), summary)
+        return report
 
-    def _request(self, rows: DataFrame, frozen: Frozen, answered: StructType) -> tuple[int, float]:
-        """Request what is not answered yet; returns how many rows were, and the seconds it took."""
+    def _request(self, rows: DataFrame, frozen: Frozen, answered: StructType) -> None:
+        """Request what is not answered yet."""
         before = self._epoch.answers(answered)
         progress = progress_of(before) if self._epoch.resumes else Progress(0, 0, 0)
-        resumed, name = progress.rows, self._config.name
-        if resumed:
-            logger.info("%s: %s of %s rows are answered already", name, f"{resumed:,}", f"{frozen.rows:,}")
+        self._resumed, name = progress.rows, self._config.name
+        if progress.rows:
+            known, total = f"{progress.rows:,}", f"{frozen.rows:,}"
+            logger.info("%s: %s of %s rows are answered already", name, known, total)
             rows = rows.join(before.select(ROW), ROW, "left_anti")
         started = time.monotonic()
-        if resumed < frozen.rows:
-            self._ask(rows, frozen.rows, progress)
-        return resumed, time.monotonic() - started
+        try:
+            if progress.rows < frozen.rows:
+                self._ask(rows, frozen.rows, progress)
+        finally:
+            self._seconds = time.monotonic() - started
 
     def _ask(self, rows: DataFrame, total: int, before: Progress) -> None:
         left = total - before.rows
@@ -153,45 +159,57 @@ class Try:
         # Whatever earlier tries have paid for counts, answers that were lost on the way included.
         before = before._replace(calls=max(before.calls, self._epoch.earlier()[0]))
         with coordinator(self._spark, self._config, self._run) as self._coordinator:
-            guard = Guard(self._coordinator, total, before, self._config.execution)
-            with Watch(guard.look):
+            self._guard = Guard(self._coordinator, total, before, self._config.execution)
+            with Watch(self._guard.look):
                 report = self._metrics.report
                 self._epoch.write(enrich(rows, left, self._config, self._run, self._coordinator, report))
-            self._stop = guard.stop
+            self._guard.note()
 
     def _judged(self, frozen: Frozen, answered: StructType) -> tuple[Counts, DataFrame]:
         """Return the answers, ready to be published; raises `RunError` if they must not be."""
         staged = self._epoch.answers(answered)
         answers = columns_of(staged, self._config, self._response)
-        counts = count(answers, self._config.source.id)
+        counts = self._counts = count(answers, self._config.source.id)
         # Whoever gives up leaves rows out, so where none is missing nobody has.
         stopped = self._epoch.stopped(answered) if counts.rows < frozen.rows else None
         if stopped is not None:
             undone = f"{frozen.rows - counts.rows:,} of {frozen.rows:,} rows were given up"
-            self._give_up(f"{stopped} ({undone}; nothing was published)")
+            self._give_up(counts, f"{stopped} ({undone}; nothing was published)")
         _check_whole(counts, frozen)
         limit = self._config.execution.max_error_rate
         if counts.error_rate > limit:
             self._reject(
+                counts,
                 f"{counts.error_rate:.1%} of the rows failed, more than execution.max_error_rate = "
-                f"{limit:.1%} ({'; '.join(map(str, counts.failures))}); nothing was published"
+                f"{limit:.1%} ({'; '.join(map(str, counts.failures))}); nothing was published",
             )
         return counts, answers
 
-    def _give_up(self, reason: str) -> None:
+    def _give_up(self, counts: Counts, reason: str) -> None:
         """End the try; answers that were not the reason for it count for the next one, failures included."""
-        if self._stop is None or self._stop.judged:
-            self._reject(reason)
-        assert self._stop is not None  # noqa: S101 - else it was rejected
-        raise RunError(reason, retry=self._stop.retry)
+        stop = self._guard.stop if self._guard is not None else None
+        if stop is None or stop.judged:
+            self._reject(counts, reason, kind=stop.kind if stop is not None else "stopped")
+        assert stop is not None  # noqa: S101 - else it was rejected
+        raise RunError(reason, retry=stop.retry, kind=stop.kind)
 
-    def _reject(self, reason: str) -> NoReturn:
+    def _reject(self, counts: Counts, reason: str, *, kind: str = "error_rate") -> NoReturn:
         self._epoch.judge(reason)
         self._advice = "asks again for the rows that failed"
-        raise RunError(reason)
+        raise rejection(counts, reason, kind=kind)
 
-    def _summary(self, frozen: Frozen, counts: Counts, resumed: int, seconds: float) -> RunSummary:
-        done = counts.rows - resumed
+    def _report(self, frozen: Frozen, counts: Counts) -> Report:
+        curve = self._guard.curve.points() if self._guard is not None else []
+        return report_of(self._summary(frozen, counts), counts, self._live, curve)
+
+    def _report_of_failure(self, frozen: Frozen, reason: str) -> Report:
+        """Return the report of a try that has ended for *reason*."""
+        report = self._report(frozen, self._counts or counts_of(self._live))
+        summary = msgspec.structs.replace(report.summary, rows_out=0, dead=0)
+        return msgspec.structs.replace(report, summary=summary, state="failed", error=reason)
+
+    def _summary(self, frozen: Frozen, counts: Counts) -> RunSummary:
+        done, seconds = max(0, counts.rows - self._resumed), self._seconds
         dead = counts.rows - counts.passed if self._config.dead_letter is not None else 0
         return RunSummary(
             pipeline=self._config.name,
@@ -209,14 +227,14 @@ class Try:
             rows_per_second=round(done / seconds, 1) if seconds else 0.0,
             sink=self._config.sink.name,
             outcomes=counts.outcomes,
-            resumed=resumed,
+            resumed=self._resumed,
             redone=max(0, self._epoch.earlier()[1] + self._live.rows - counts.rows),
             left_out=frozen.left_out,
             metrics=self._metrics.figures(),
         )
 
     @contextmanager
-    def _kept(self) -> Iterator[None]:
+    def _kept(self, frozen: Frozen) -> Iterator[None]:
         """Say where the answers are when the block fails, and how to go on."""
         try:
             yield
@@ -226,9 +244,26 @@ class Try:
                 self._epoch.lease.check()
             if not isinstance(error, RunError):
                 logger.error("the try ended by an error", exc_info=error)
-            retry = error.retry if isinstance(error, RunError) else True
+            known = error if isinstance(error, RunError) else RunError("", retry=True, kind="internal")
+            reason = first_line(error)
             kept = f"answers are kept in {self._epoch.folder}, and the next try {self._advice}"
-            raise RunError(f"{first_line(error)}\nNothing is lost: {kept}", retry=retry) from error
+            ended = RunError(f"{reason}\nNothing is lost: {kept}", retry=known.retry, kind=known.kind)
+            with suppress(Py4JError, OSError):
+                ended.report = self._report_of_failure(frozen, reason)
+            raise ended from error
+
+
+@contextmanager
+def publishing(outlet: Outlet) -> Iterator[None]:
+    """Say of an error of the block which sink could not be written."""
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:
+        logger.error("%s could not be written", outlet.sink.name, exc_info=error)
+        msg = f"{outlet.sink.name} could not be written: {first_line(error)}"
+        raise RunError(msg, retry=True, kind="sink") from error
 
 
 def _check_whole(counts: Counts, frozen: Frozen) -> None:
@@ -236,4 +271,4 @@ def _check_whole(counts: Counts, frozen: Frozen) -> None:
     if (counts.rows, counts.ids) != (frozen.rows, frozen.ids):
         what = "with other ids" if counts.rows == frozen.rows else f"out of {frozen.rows:,}"
         msg = f"{counts.rows:,} rows came {what}; nothing was published, please report this as a bug"
-        raise RunError(msg)
+        raise RunError(msg, kind="internal")

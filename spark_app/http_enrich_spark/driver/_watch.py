@@ -14,6 +14,8 @@ from http_enrich_spark._logs import logger
 from http_enrich_spark.config import ExecutionConfig
 from http_enrich_spark.coordinator import PASSED, Coordinator, Pace, Totals, progress_line
 
+from ._curve import Curve, Point
+
 SAMPLE = 1000
 """Rows; as long as there are fewer answers, failures are judged as if there were that many."""
 
@@ -36,13 +38,18 @@ class Stop(NamedTuple):
     """
     Why a run is to stop.
 
-    `judged` says whether its answers are too bad, or there are only too many; `retry` whether another
-    try can go on without anybody changing anything.
+    `kind` is that of the `RunError`; it is `error_rate` if the answers are too bad, and else there are only
+    too many. `retry` says whether another try can go on without anybody changing anything.
     """
 
     reason: str
-    judged: bool = False
+    kind: str
     retry: bool = False
+
+    @property
+    def judged(self) -> bool:
+        """Whether the answers are the reason."""
+        return self.kind == "error_rate"
 
 
 def reason_to_stop(progress: Progress, total: int, seconds: float, limits: ExecutionConfig) -> Stop | None:
@@ -51,15 +58,18 @@ def reason_to_stop(progress: Progress, total: int, seconds: float, limits: Execu
     if progress.failed > limits.max_error_rate * sample:
         rate = f"{progress.failed:,} of {progress.rows:,} rows have failed"
         return Stop(
-            f"{rate}, more than execution.max_error_rate = {limits.max_error_rate:.1%} allows", judged=True
+            f"{rate}, more than execution.max_error_rate = {limits.max_error_rate:.1%} allows", "error_rate"
         )
     if progress.rows >= total:
         return None
     if limits.max_calls is not None and progress.calls >= limits.max_calls:
         made = f"{progress.calls:,} requests were made"
-        return Stop(f"{made}, and execution.max_calls is {limits.max_calls:,}; raise it to go on")
+        return Stop(
+            f"{made}, and execution.max_calls is {limits.max_calls:,}; raise it to go on", "max_calls"
+        )
     if limits.deadline is not None and seconds >= limits.deadline:
-        return Stop(f"execution.deadline of {limits.deadline:g} s is over; run it again to go on", retry=True)
+        over = f"execution.deadline of {limits.deadline:g} s is over; run it again to go on"
+        return Stop(over, "deadline", retry=True)
     return None
 
 
@@ -80,13 +90,15 @@ class Guard:
     ) -> None:
         self.stop: Stop | None = None
         """Why this guard has ended the run, if it has."""
+        self.curve = Curve()
+        """How the try came along; it counts neither rows nor requests of earlier ones."""
         self._coordinator, self._total, self._before, self._limits = coordinator, total, before, limits
         self._started = time.monotonic()
         self._pace, self._next_line = Pace(), self._started + LINE_EVERY
 
     def look(self) -> None:
         """Log a line if it is time for one, and end the run if it has to end."""
-        now, totals = time.monotonic(), self._coordinator.totals()
+        now, totals = time.monotonic(), self.note()
         pace = self._pace.at(now, totals.rows)
         if now >= self._next_line:
             self._next_line = now + LINE_EVERY
@@ -98,6 +110,13 @@ class Guard:
             )
             if self.stop is not None:
                 self._coordinator.stop(self.stop.reason)
+
+    def note(self) -> Totals:
+        """Add a point to the curve, and return what was counted by now."""
+        totals = self._coordinator.totals()
+        seconds = round(time.monotonic() - self._started, 1)
+        self.curve.add(Point(seconds, totals.rows, totals.calls, totals.failed))
+        return totals
 
     def _with_earlier(self, totals: Totals) -> Progress:
         before = self._before

@@ -143,7 +143,10 @@ def test_rows_are_left_for_the_workers() -> None:
     [
         ("${var.day}", "no variable 'day'; given: none"),
         ("${env.BUCKET}", "the environment variable BUCKET is not set"),
-        ("${run.partition_key}", "this run has no partition_key; give it one"),
+        (
+            "${run.partition_key}",
+            "this run has no partition_key; schedule the DAG with CronPartitionTimetable",
+        ),
         ("${conn.api.host}", "no connection 'api'; create it in Airflow or set AIRFLOW_CONN_API"),
     ],
 )
@@ -155,7 +158,7 @@ def test_what_is_missing_is_named(text: str, said: str) -> None:
 def test_a_run_without_a_window_says_how_to_get_one(field: str) -> None:
     said = refusal({"source.path": f"${{run.{field}}}"})
 
-    assert said.startswith("pipeline: source.path: this run has no data window; give it one, or schedule")
+    assert said.startswith("pipeline: source.path: this run has no data window; schedule the DAG with")
 
 
 @pytest.mark.parametrize("field", ["date", "window_start", "window_end"])

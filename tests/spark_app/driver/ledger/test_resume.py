@@ -228,7 +228,7 @@ def test_failed_rows_are_asked_again_after_a_try_that_failed_because_of_them(
         broken = False
         summary = run(spark, data)
 
-    assert not caught.value.retry
+    assert caught.value.retry  # the API may be well by then
     assert asked(server.paths) == {"a": 3, "b": 3, "c": 1, "d": 1}
     assert (summary.ok, summary.failed, summary.resumed) == (4, 0, 2)
 

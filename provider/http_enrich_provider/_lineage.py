@@ -1,0 +1,77 @@
+"""Tells OpenLineage what a run has read and written; imported only if its Airflow provider is there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.openlineage.extractors import OperatorLineage
+from openlineage.client.event_v2 import InputDataset, OutputDataset
+from openlineage.client.generated.data_quality_assertions_dataset import (
+    Assertion,
+    DataQualityAssertionsDatasetFacet,
+)
+from openlineage.client.generated.data_quality_metrics_input_dataset import (
+    DataQualityMetricsInputDatasetFacet,
+)
+from openlineage.client.generated.output_statistics_output_dataset import OutputStatisticsOutputDatasetFacet
+from openlineage.client.generated.sql_job import SQLJobFacet
+
+from http_enrich_spark.config import PipelineConfig
+
+if TYPE_CHECKING:
+    from ._run import Run
+
+_SCHEMES = {"s3a": "s3", "s3n": "s3"}
+
+
+def lineage(run: Run) -> OperatorLineage[Any, Any]:
+    """
+    Return the datasets of *run*, with row counts and whether enough rows have got an answer.
+
+    A query is told as SQL: which tables it reads, only Spark knows.
+    """
+    config, report = run.config, run.report or {}
+    summary = report.get("summary", {})
+    query = config.source.query
+    return OperatorLineage(
+        inputs=[_input(config, report)] if query is None else [],
+        outputs=_outputs(config, summary) if report.get("state") == "published" else [],
+        job_facets={"sql": SQLJobFacet(query=query)} if query is not None else {},
+    )
+
+
+def _input(config: PipelineConfig, report: dict[str, Any]) -> InputDataset:
+    namespace, name = _named(config.source.path, config.source.table)
+    rows, facets = report.get("summary", {}).get("rows_in"), {}
+    if rows is not None:
+        enough = Assertion(assertion="max_error_rate", success=report["state"] != "failed")
+        facets = {
+            "dataQualityMetrics": DataQualityMetricsInputDatasetFacet(rowCount=rows, columnMetrics={}),
+            "dataQualityAssertions": DataQualityAssertionsDatasetFacet(assertions=[enough]),
+        }
+    return InputDataset(namespace, name, inputFacets=facets)
+
+
+def _outputs(config: PipelineConfig, summary: dict[str, Any]) -> list[OutputDataset]:
+    written = [(config.sink, summary["rows_out"])]
+    if config.dead_letter is not None:
+        written.append((config.dead_letter, summary["dead"]))
+    return [
+        OutputDataset(
+            *_named(sink.path, sink.table),
+            outputFacets={"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=rows)},
+        )
+        for sink, rows in written
+    ]
+
+
+def _named(path: str | None, table: str | None) -> tuple[str, str]:
+    """Return namespace and name of a dataset, as OpenLineage's naming has them."""
+    if path is None:
+        return "spark", table or ""
+    scheme, separator, rest = path.partition("://")
+    if not separator or scheme == "file":
+        return "file", os.path.abspath(rest or path)  # noqa: PTH100 - nothing is resolved here
+    place, _, name = rest.partition("/")
+    return f"{_SCHEMES.get(scheme, scheme)}://{place}", name or "/"

@@ -1,0 +1,174 @@
+"""One try of the operator: from the rendered arguments to the report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from http_enrich_spark.bundle import application, build_py_files
+from http_enrich_spark.config import PipelineConfig, PipelineError, RunKey
+from http_enrich_spark.submission import Report, Submission
+
+from ._connections import connection_variables, mask_secrets, require_connection
+from ._drivers import Driver, Handover, LocalDriver, RemoteDriver
+from ._environment import environment, require_program
+from ._results import fail, full_report, push, result_of, tell_assets
+from ._variables import plain_variables
+from ._window import run_info
+
+if TYPE_CHECKING:
+    from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
+    from airflow.providers.common.compat.sdk import Context
+
+    from .operators import HttpEnrichSparkOperator
+
+_NO_CLUSTER = {
+    "spark://": "Spark's standalone master takes no Python application in deploy mode 'cluster'",
+    "k8s": "on Kubernetes, spark-submit would leave the connections in spark.kubernetes.file.upload.path",
+}
+
+
+class Run:
+    """
+    One try, with everything checked and nothing submitted.
+
+    Raises `AirflowFailException` for what is missing or wrong, which it names.
+    """
+
+    def __init__(self, operator: HttpEnrichSparkOperator, context: Context) -> None:
+        self.document = operator.document()
+        self.application: str | None = None
+        """The id of the Spark application, once it is known; on this machine it does not matter."""
+        self.report: dict[str, Any] | None = None
+        """What went to XCom, once the run has ended."""
+        self._operator, self._context = operator, context
+        self._log_warnings()
+        self._connections = connection_variables(self.document)
+        self._submission = self._submitted()
+        spark = self._spark()
+        self.config = self._load()
+        key = RunKey.of(self.config, self._submission.run)
+        self.digest = key.digest
+        remote = spark["deploy_mode"] == "cluster"
+        self._driver: Driver = (
+            RemoteDriver(f"{self.config.checkpoint}/{key.folder}") if remote else LocalDriver(spark["master"])
+        )
+
+    def result(self, submit: Callable[[], Any]) -> dict[str, Any]:
+        """Have *submit* run the application; report, and return the figures or raise why there are none."""
+        with TemporaryDirectory(prefix="http-enrich-") as folder:
+            handover = self._driver.hand_over(self._submission, self._connections, Path(folder))
+            report = self._ended(handover, Path(folder), submit)
+        self.report = full_report(report, self._submission)
+        push(self.report, self._context)
+        if report.summary is None:
+            fail(report)
+        result = result_of(report.summary)
+        tell_assets(result, self._operator.outlets, self._context)
+        self._operator.log.info("%(rows_out)s rows, %(ok)s ok, %(failed)s failed, %(calls)s calls", result)
+        return result
+
+    def figures(self) -> dict[str, Any]:
+        """Return what the task returns, of an application that has ended well."""
+        report = self._driver.report(self.application)
+        if report is None or report.summary is None:
+            fail(report or self._silent(None))
+        return result_of(report.summary)
+
+    def _ended(self, handover: Handover, folder: Path, submit: Callable[[], Any]) -> Report:
+        """Return what the application has reported; raises what *submit* raises if that is nothing."""
+        operator = self._operator
+        failure: Exception | None = None
+        with environment(handover.variables), _equipped(operator, handover, folder):
+            try:
+                if not operator.killed:
+                    submit()
+            except Exception as error:  # noqa: BLE001 - the application's own words say more
+                failure = error
+            finally:
+                _close_pipe(operator._hook)
+            if operator.killed:
+                msg = "the task was stopped; what was committed is kept, and the next try goes on from there"
+                raise AirflowException(msg) from failure
+            return self._driver.report(self._submitted_as()) or self._silent(failure)
+
+    def _submitted_as(self) -> str | None:
+        return self.application or getattr(self._operator._hook, "_yarn_application_id", None)
+
+    def _silent(self, failure: Exception | None) -> Report:
+        """Return the report of an application that has left none; raises *failure* if there is one."""
+        if failure is not None:
+            raise failure
+        where = f"{self._driver.folder}" if isinstance(self._driver, RemoteDriver) else "its log above"
+        return Report(error=f"the Spark application has ended without a report; look at {where}", retry=True)
+
+    def _log_warnings(self) -> None:
+        for warning in self.document.warnings:
+            self._operator.log.warning("%s", warning.at(self.document.name))
+
+    def _submitted(self) -> Submission:
+        operator, document = self._operator, self.document
+        if operator.resume not in ("auto", "never"):
+            msg = f"resume became {operator.resume!r}; give 'auto' or 'never'"
+            raise AirflowFailException(msg)
+        return Submission(
+            name=document.name,
+            pipeline=document.text if document.text is not None else document.data,
+            variables=plain_variables(operator.variables),
+            run=run_info(self._context, operator.window),
+            report="",
+            fresh=operator.resume == "never",
+        )
+
+    def _load(self) -> PipelineConfig:
+        """Check everything again, now that all values are known, and hide those that are secret."""
+        environ = {**os.environ, **self._connections, **(self._operator.env_vars or {})}
+        try:
+            config = self._submission.load(environ)
+        except PipelineError as error:
+            raise AirflowFailException(str(error)) from None
+        mask_secrets(self.document, config, environ)
+        return config
+
+    def _spark(self) -> Mapping[str, Any]:
+        """Return where Spark is; raises `AirflowFailException` when we cannot work with it."""
+        require_connection(self._operator._conn_id, "the operator's conn_id")
+        connection = self._operator._get_hook()._connection
+        require_program(str(connection["spark_binary"]))
+        if connection["deploy_mode"] == "cluster" and "yarn" not in connection["master"]:
+            reasons = (why for master, why in _NO_CLUSTER.items() if connection["master"].startswith(master))
+            why = next(reasons, "the deploy mode 'cluster' needs a cluster")
+            msg = f"{why}; set deploy_mode='client' on the operator or in the Spark connection"
+            raise AirflowFailException(msg)
+        return connection
+
+
+@contextmanager
+def _equipped(operator: HttpEnrichSparkOperator, handover: Handover, folder: Path) -> Iterator[None]:
+    """Have the operator submit our application for the block."""
+    before = operator.application, operator.application_args, operator.files, operator.py_files
+    operator.application, operator.application_args = str(application()), handover.arguments
+    operator.files = _joined(operator.files, *handover.files)
+    operator.py_files = _joined(operator.py_files, str(build_py_files(folder / "http_enrich.zip")))
+    operator._hook = None  # one of an earlier try would submit that try's files
+    try:
+        yield
+    finally:
+        operator.application, operator.application_args, operator.files, operator.py_files = before
+
+
+def _joined(*names: str | None) -> str | None:
+    return ",".join(filter(None, names)) or None
+
+
+def _close_pipe(hook: SparkSubmitHook | None) -> None:
+    """Close the pipe on which spark-submit spoke; the hook leaves that to the garbage collector."""
+    process = getattr(hook, "_submit_sp", None)
+    if process is not None and process.stdout is not None:
+        process.stdout.close()

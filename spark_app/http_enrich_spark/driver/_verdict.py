@@ -1,0 +1,41 @@
+"""Says what to do about answers that are too bad to be published."""
+
+from __future__ import annotations
+
+from ._errors import RunError
+from ._summary import Counts, Failure
+
+_ADVICE = {
+    "auth": "the API rejected the credentials; correct the password or token of the connection",
+    "rate_limited": "the API's rate limit is exhausted; lower rate_limit, or start it again later",
+    "connect": "the API cannot be reached; check endpoint.base_url and the network",
+    "tls": "there is no TLS with the API; check transport.tls and the API's certificate",
+    "timeout": "the API is too slow; raise transport.base_timeout, or lower execution.concurrency",
+    "server_error": "the API is in trouble; start it again later",
+    "circuit": "the API is in trouble; start it again later",
+    "not_found": "the API does not know most rows; check endpoint.path, or list response_rules",
+    "client_error": "the API refuses the requests; check endpoint by the error below",
+    "invalid_request": "most rows make no valid request; check endpoint and the columns it names",
+    "parse": "the answers are not what the pipeline expects; check response and json_body",
+    "redirect": "the API sends elsewhere; correct endpoint.base_url, or list redirect",
+}
+"""What a failure of most rows means, and its remedy."""
+
+_PASSING = {"rate_limited", "connect", "timeout", "server_error", "circuit", "protocol", "local"}
+"""Failures that may be gone by the next try, which asks again for the rows that failed and for no other."""
+
+
+def rejection(counts: Counts, reason: str, *, kind: str = "error_rate") -> RunError:
+    """Return the error of a run whose answers, which are *counts*, must not be published for *reason*."""
+    worst = _worst(counts.failures)
+    if worst in ("auth", "rate_limited"):
+        kind = worst
+    return RunError(
+        f"{_ADVICE[worst]}: {reason}" if worst in _ADVICE else reason, retry=worst in _PASSING, kind=kind
+    )
+
+
+def _worst(failures: list[Failure]) -> str:
+    """Return the outcome that half of the failures or more have had; nothing if there is none."""
+    failed = sum(each.rows for each in failures)
+    return failures[0].outcome if failures and 2 * failures[0].rows >= failed else ""

@@ -1,0 +1,49 @@
+"""What a run that failed tells to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from http_enrich_middleware import Histogram
+from http_enrich_spark.driver import RunError
+from http_enrich_spark.driver._summary import Counts, Failure
+from http_enrich_spark.driver._verdict import rejection
+
+REASON = "60.0% of the rows failed"
+
+
+def verdict(failed: Mapping[str, int]) -> RunError:
+    failures = [Failure(outcome, rows, "kind", "text") for outcome, rows in failed.items()]
+    counts = Counts(100, 0, 100, 0, dict(failed), {}, Histogram(), failures)
+    return rejection(counts, REASON)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "advice", "retry", "kind"),
+    [
+        ("auth", "the API rejected the credentials; correct the password or token", False, "auth"),
+        ("rate_limited", "the API's rate limit is exhausted; lower rate_limit", True, "rate_limited"),
+        ("connect", "the API cannot be reached; check endpoint.base_url", True, "error_rate"),
+        ("server_error", "the API is in trouble; start it again later", True, "error_rate"),
+        ("timeout", "the API is too slow; raise transport.base_timeout", True, "error_rate"),
+        ("not_found", "the API does not know most rows; check endpoint.path", False, "error_rate"),
+        ("parse", "the answers are not what the pipeline expects; check response", False, "error_rate"),
+    ],
+)
+def test_most_failures_say_what_to_do_and_whether_to_try_again(
+    outcome: str, advice: str, retry: bool, kind: str
+) -> None:
+    error = verdict({outcome: 40, "rule": 20})
+
+    assert str(error).startswith(advice)
+    assert str(error).endswith(f": {REASON}")
+    assert (error.retry, error.kind) == (retry, kind)
+
+
+@pytest.mark.parametrize("failed", [{"auth": 20, "timeout": 19, "parse": 18}, {"rule": 60}, {}])
+def test_a_mixture_has_no_one_remedy(failed: dict[str, int]) -> None:
+    error = verdict(failed)
+
+    assert (str(error), error.retry, error.kind) == (REASON, False, "error_rate")
