@@ -48,3 +48,16 @@ def test_runs_on_spark_are_compared_with_what_one_would_write_instead(tmp_path: 
     assert [each["requests"] for each in rows] == [40] * 3
     assert all(each["cpu_us"] > 0 and each["connections"] > 0 for each in rows)
     assert json.loads(file.read_text())["rows"] == rows
+
+
+def test_parsing_a_dag_file_is_compared_with_airflows_own_operator() -> None:
+    rows = run("parse", "--rounds", "1", "--pipelines", "3")
+
+    assert [each["what"] for each in rows] == [
+        "import SparkSubmitOperator",
+        "import HttpEnrichSparkOperator",
+        "first pipeline",
+        "each further pipeline",
+        "each known pipeline",
+    ]
+    assert all(each["cpu_ms"] > 0 for each in rows)

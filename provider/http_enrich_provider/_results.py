@@ -97,10 +97,15 @@ def _bounded(report: dict[str, Any]) -> dict[str, Any]:
     while _size(report) > MAX_BYTES:
         longest = max(_LISTS, key=lambda name: _size(report[name]))
         if not report[longest]:
-            return report | {"workers": {}, "statuses": {}}
-        kept = report[longest][::2] if longest == "curve" else report[longest][: len(report[longest]) // 2]
-        report[longest] = kept
+            return {**report, "workers": {}, "statuses": {}}
+        report[longest] = _half(longest, report[longest])
     return report
+
+
+def _half(name: str, items: list[Any]) -> list[Any]:
+    """Return half of *items*: of a curve every second one, of others those that come first."""
+    half = len(items) // 2
+    return items[::2][:half] if name == "curve" else items[:half]
 
 
 def _cut(text: str | None) -> str | None:

@@ -18,6 +18,7 @@ from http_enrich_spark.submission import Report, Submission
 from ._connections import connection_variables, mask_secrets, require_connection
 from ._drivers import Driver, Handover, LocalDriver, RemoteDriver
 from ._environment import environment, require_program
+from ._processes import end_with_descendants
 from ._results import fail, full_report, push, result_of, tell_assets
 from ._variables import plain_variables
 from ._window import run_info
@@ -62,11 +63,16 @@ class Run:
 
     def result(self, submit: Callable[[], Any]) -> dict[str, Any]:
         """Have *submit* run the application; report, and return the figures or raise why there are none."""
-        with TemporaryDirectory(prefix="http-enrich-") as folder:
-            handover = self._driver.hand_over(self._submission, self._connections, Path(folder))
-            report = self._ended(handover, Path(folder), submit)
-        self.report = full_report(report, self._submission)
-        push(self.report, self._context)
+        try:
+            with TemporaryDirectory(prefix="http-enrich-") as folder:
+                handover = self._driver.hand_over(self._submission, self._connections, Path(folder))
+                report = self._ended(handover, Path(folder), submit)
+        except Exception as error:
+            # Of a task that was stopped, Airflow takes no XCom any more.
+            if not self._operator.killed:
+                self._push(Report(error=str(error), kind="internal"))
+            raise
+        self._push(report)
         if report.summary is None:
             fail(report)
         result = result_of(report.summary)
@@ -80,6 +86,12 @@ class Run:
         if report is None or report.summary is None:
             fail(report or self._silent(None))
         return result_of(report.summary)
+
+    def stop(self) -> None:
+        """End spark-submit with all that it has started here."""
+        process = getattr(self._operator._hook, "_submit_sp", None)
+        if process is not None and process.poll() is None:
+            end_with_descendants(process.pid)
 
     def _ended(self, handover: Handover, folder: Path, submit: Callable[[], Any]) -> Report:
         """Return what the application has reported; raises what *submit* raises if that is nothing."""
@@ -97,6 +109,10 @@ class Run:
                 msg = "the task was stopped; what was committed is kept, and the next try goes on from there"
                 raise AirflowException(msg) from failure
             return self._driver.report(self._submitted_as()) or self._silent(failure)
+
+    def _push(self, report: Report) -> None:
+        self.report = full_report(report, self._submission)
+        push(self.report, self._context)
 
     def _submitted_as(self) -> str | None:
         return self.application or getattr(self._operator._hook, "_yarn_application_id", None)
@@ -132,6 +148,7 @@ class Run:
         try:
             config = self._submission.load(environ)
         except PipelineError as error:
+            self._push(Report(error=str(error), kind="pipeline"))
             raise AirflowFailException(str(error)) from None
         mask_secrets(self.document, config, environ)
         return config

@@ -83,7 +83,7 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         self.pipeline = pipeline
         self.killed = False
         self._run: Run | None = None
-        if resume not in _RESUME and not (isinstance(resume, str) and "{{" in resume):
+        if isinstance(resume, str) and resume not in _RESUME and "{{" not in resume:
             msg = f"resume is {resume!r}; give 'auto' or 'never'"
             raise ValueError(msg)
         self.document()
@@ -107,14 +107,10 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
     def on_kill(self) -> None:
         """Stop the application and its requests; what it has committed is there for the next try."""
         self.killed = True
-        if self._hook is None:
-            return  # nothing was submitted, and this is no moment to look up connections
-        process = self._hook._submit_sp
-        if process is not None and process.poll() is None:
-            from ._processes import end_with_descendants
-
-            end_with_descendants(process.pid)
-        super().on_kill()
+        # If nothing was submitted, this is no moment to look up connections for a hook.
+        if self._hook is not None:
+            self._current().stop()
+            super().on_kill()
 
     def submit_job(self, context: Context) -> str | None:
         """Submit to a cluster that tracks applications, and note what of."""

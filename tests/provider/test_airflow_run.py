@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -122,6 +124,16 @@ def test_a_sample_of_the_successes_is_in_the_log(run: Run) -> None:
 
 def test_summary_is_small_json(run: Run) -> None:
     assert len(json.dumps(run.result.summary)) < 1000
+
+
+def test_the_whole_report_is_in_the_metadata_database(run: Run) -> None:
+    with closing(sqlite3.connect(run.folder / "airflow" / "airflow.db")) as database:
+        ((value,),) = database.execute("SELECT value FROM xcom WHERE key = 'http_enrich_report'")
+    report = json.loads(value)
+    report = json.loads(report) if isinstance(report, str) else report
+
+    assert (report["state"], report["summary"]["rows_out"]) == ("published", ROWS)
+    assert report["curve"][-1][1] == ROWS
 
 
 def test_the_token_is_nowhere_to_be_seen(run: Run) -> None:

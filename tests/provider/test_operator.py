@@ -53,6 +53,7 @@ Operator = Callable[..., HttpEnrichSparkOperator]
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of all tests here, to an API that is not there."""
     api = f'{{"conn_type": "http", "host": "http://127.0.0.1:{closed_port()}", "password": "canary-1"}}'
     monkeypatch.setenv("AIRFLOW_CONN_API", api)
     monkeypatch.setenv("AIRFLOW_CONN_SPARK_DEFAULT", '{"conn_type": "spark", "host": "local[1]"}')
@@ -142,8 +143,19 @@ def test_missing_window_is_an_error_before_anything_is_submitted() -> None:
 
 
 @pytest.mark.usefixtures("connections")
-def test_cluster_mode_is_refused_with_the_remedy() -> None:
-    with pytest.raises(AirflowFailException, match="set deploy_mode='client'"):
+@pytest.mark.parametrize(
+    ("master", "why"),
+    [
+        ("spark://m:7077", "Spark's standalone master takes no Python application in deploy mode 'cluster'"),
+        ("local[1]", "the deploy mode 'cluster' needs a cluster"),
+    ],
+)
+def test_cluster_mode_that_cannot_work_is_refused_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, master: str, why: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SPARK_DEFAULT", json.dumps({"conn_type": "spark", "host": master}))
+
+    with pytest.raises(AirflowFailException, match=f"{why}; set deploy_mode='client'"):
         execute(operator(deploy_mode="cluster"))
 
 
@@ -153,18 +165,20 @@ def test_what_starts_the_application_cannot_be_replaced() -> None:
 
 
 @pytest.mark.usefixtures("connections")
-def test_failed_run_fails_the_task_with_the_reason_first_and_for_good(tmp_path: Path) -> None:
-    """Another try would pay for the same answers again. Whoever wants one may have it all the same."""
+def test_failed_run_fails_the_task_with_what_to_do_first(tmp_path: Path) -> None:
+    """The API may be there when Airflow tries again, which costs no row that is answered."""
     task = operator(str(tmp_path / "out"), env_vars={"SPARK_LOCAL_IP": "127.0.0.1"}, py_files="mine.py")
     (tmp_path / "mine.py").touch()
     task.py_files = str(tmp_path / "mine.py")
     address = json.loads(os.environ["AIRFLOW_CONN_API"])["host"]
     for _ in range(2):
-        with pytest.raises(AirflowFailException) as failure:
+        with pytest.raises(AirflowException) as failure:
             execute(task)
 
+        assert not isinstance(failure.value, AirflowFailException)
         assert str(failure.value).splitlines()[0] == (
-            "100.0% of the rows failed, more than execution.max_error_rate = 50.0% "
+            "the API cannot be reached; check endpoint.base_url and the network: 100.0% of the rows failed, "
+            "more than execution.max_error_rate = 50.0% "
             f"(1 connect: connect_refused, ClientConnectorError: ECONNREFUSED ({address}/a)); "
             "nothing was published"
         )

@@ -1,0 +1,120 @@
+"""Tasks that are stopped, take too long, or die, with a real Spark; requests are counted at the API."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.application import left_behind
+from tests.support.recording_api import RecordingApi, recording_api
+from tests.support.task_process import SECONDS, TaskProcess, task_process
+
+ROWS, BATCH, SLOTS = 600, 20, 2
+GRACE = 5.0
+"""Seconds after which no request may be made any more."""
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[RecordingApi]:
+    with recording_api(tmp_path, latency=0.1) as running:
+        yield running
+
+
+def pipeline(folder: Path, url: str) -> dict[str, Any]:
+    source = folder / "source"
+    source.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"id": [f"r{n}" for n in range(ROWS)]}), source / "part-0.parquet")
+    return {
+        "version": 1,
+        "name": "killed",
+        "source": {"path": str(source), "id": ["id"]},
+        "endpoint": {"base_url": url, "path": "/items/${row.id}"},
+        "transport": {"tcp_connection": {"limit": 2}, "base_timeout": 10},
+        "sink": {"path": str(folder / "out"), "mode": "append"},
+        "execution": {"batch_size": BATCH},
+    }
+
+
+def stop_as_airflow_does(task: TaskProcess) -> None:
+    """Its supervisor signals the task's whole process group."""
+    os.killpg(task.process.pid, signal.SIGTERM)
+
+
+def tell_the_task_alone(task: TaskProcess) -> None:
+    os.kill(task.process.pid, signal.SIGTERM)
+
+
+def let_its_time_be_over(task: TaskProcess) -> None:
+    """What `execution_timeout` does, at a moment of our choice."""
+    os.kill(task.process.pid, signal.SIGALRM)
+
+
+def asked(api: RecordingApi) -> Counter[str]:
+    return Counter(each.row for each in api.requests)
+
+
+def check_table(folder: Path) -> None:
+    ids = ds.dataset(folder / "out").to_table(columns=["id"])["id"].to_pylist()
+    assert Counter(ids) == Counter(f"r{n}" for n in range(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("stop", "error", "message"),
+    [
+        (stop_as_airflow_does, "AirflowException", "the task was stopped; what was committed is kept"),
+        (tell_the_task_alone, "AirflowException", "the task was stopped; what was committed is kept"),
+        (let_its_time_be_over, "AirflowTaskTimeout", "Timeout"),
+    ],
+)
+def test_a_task_that_is_stopped_makes_no_more_requests_and_loses_nothing_it_has_committed(
+    tmp_path: Path, api: RecordingApi, stop: Callable[[TaskProcess], None], error: str, message: str
+) -> None:
+    data = pipeline(tmp_path, api.url)
+    with task_process(tmp_path, "first", data, f"local[{SLOTS}]") as task:
+        api.wait_for(10 * BATCH, lambda: task.ended, SECONDS)
+        stopped_at = time.monotonic()
+        stop(task)
+        outcome = task.outcome()
+        left = left_behind(task.process.pid, GRACE)
+    paid = api.requests
+    with task_process(tmp_path, "second", data, f"local[{SLOTS}]") as task:
+        result = task.outcome()
+
+    assert outcome["error"] == error
+    assert outcome["message"].startswith(message)
+    assert left == []
+    assert max(each.at for each in paid) < stopped_at + GRACE
+    assert result["resumed"] >= len(paid) - (SLOTS + 1) * BATCH
+    assert api.count <= ROWS + (SLOTS + 1) * BATCH
+    check_table(tmp_path)
+
+
+def test_a_driver_that_outlives_its_task_gives_way_to_the_next_try(tmp_path: Path, api: RecordingApi) -> None:
+    """A task that dies by kill -9 takes nothing with it: Airflow tries again while its driver is at work."""
+    data = pipeline(tmp_path, api.url)
+    with task_process(tmp_path, "first", data, f"local[{SLOTS}]") as first:
+        api.wait_for(3 * BATCH, lambda: first.ended, SECONDS)
+        first.process.kill()
+        first.process.wait()
+        before = api.count
+        api.wait_for(before + BATCH)  # the driver lives
+        with task_process(tmp_path, "second", data, f"local[{SLOTS}]") as second:
+            result = second.outcome()
+        left = left_behind(first.process.pid, 30)
+
+    assert left == []
+    assert result["rows_out"] == ROWS
+    assert result["resumed"] > 0
+    assert max(asked(api).values()) <= 2
+    assert api.count <= ROWS + 2 * (SLOTS + 1) * BATCH
+    check_table(tmp_path)

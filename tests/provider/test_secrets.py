@@ -1,0 +1,76 @@
+"""Where the secrets of a task are, and where not."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk._shared.secrets_masker import redact
+
+from http_enrich_provider.operators import HttpEnrichSparkOperator
+from tests.support.fake_spark import FakeSpark
+from tests.support.pipelines import pipeline
+from tests.support.tasks import CANARY, PUBLISHED, context
+
+FORMS = [CANARY, quote(CANARY, safe=""), base64.b64encode(CANARY.encode()).decode()]
+WITH_SECRET = pipeline({"middleware": [{"type": "bearer", "token": "${conn.api.password}"}]})
+
+
+@pytest.fixture
+def task(fake_spark: FakeSpark, connections: None) -> HttpEnrichSparkOperator:
+    program = fake_spark.will(PUBLISHED).program
+    return HttpEnrichSparkOperator(task_id="enrich", pipeline=WITH_SECRET, spark_binary=program)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_is_masked_in_whatever_form_the_log_has_it(task: HttpEnrichSparkOperator, form: str) -> None:
+    task.execute(context())
+
+    assert form not in str(redact(f"token={form};"))
+
+
+def test_the_driver_inherits_it_and_nothing_else_shows_it(
+    task: HttpEnrichSparkOperator, fake_spark: FakeSpark, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    ctx = context()
+    result = task.execute(ctx)
+
+    (start,) = fake_spark.starts
+    assert json.loads(start.environ["AIRFLOW_CONN_API"])["password"] == CANARY
+    rendered = {name: getattr(task, name) for name in task.template_fields}
+    shown = json.dumps([start.argv, start.submission, result, ctx["ti"].xcoms, rendered], default=str)
+    assert [form for form in FORMS if form in shown + caplog.text] == []
+
+
+def test_it_is_in_no_template_field(task: HttpEnrichSparkOperator) -> None:
+    """Airflow keeps rendered fields in its database."""
+    ours = set(task.template_fields) - set(super(HttpEnrichSparkOperator, task).template_fields)
+
+    assert ours == {"variables", "window", "resume"}
+    assert not {"pipeline", "application", "application_args"} & set(task.template_fields)
+
+
+def test_the_folder_of_the_handover_is_gone_afterwards(
+    task: HttpEnrichSparkOperator, fake_spark: FakeSpark
+) -> None:
+    task.execute(context())
+
+    assert not Path(fake_spark.starts[0].argv[-1]).parent.exists()
+
+
+def test_a_missing_field_of_a_connection_is_named(
+    fake_spark: FakeSpark, connections: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_API", '{"conn_type": "http", "host": "http://api.test"}')
+    program = fake_spark.will(PUBLISHED).program
+    task = HttpEnrichSparkOperator(task_id="enrich", pipeline=WITH_SECRET, spark_binary=program)
+
+    with pytest.raises(AirflowFailException, match="connection 'api' has no 'password'; fill it in"):
+        task.execute(context())
+    assert fake_spark.starts == []
