@@ -156,7 +156,7 @@ def selected(request: pytest.FixtureRequest) -> list[int]:
 def results(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[int, Future[Result]]]:
-    """The results of all seeds that were selected; most of a run is waiting, so they run side by side."""
+    """The results of all seeds that were selected: two cores have room for two drivers that start."""
     seeds = Seeds(tmp_path_factory.mktemp("seeds"))
     pool = ThreadPoolExecutor(SIDE_BY_SIDE)
     try:

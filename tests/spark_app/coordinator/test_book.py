@@ -237,3 +237,14 @@ def test_the_more_workers_wait_the_less_each_of_them_gets_at_once() -> None:
     first, *rest = run(main())
     assert first == 100
     assert max(rest[10:]) <= 50
+
+
+def test_unused_permits_of_a_paced_window_are_gone() -> None:
+    """Their time has gone by: who had them next would send at the pace of two."""
+
+    async def main() -> list[float]:
+        shared = book(Rate(10, 1.0), Rate(1000, 3600.0))
+        await shared.lease(1)
+        return (await shared.lease(1, unused=1)).delays
+
+    assert run(main()) == [pytest.approx(0.1, rel=0.02)]
