@@ -12,6 +12,8 @@ def get_provider_info() -> dict[str, Any]:
     # Airflow's command line asks for this at every start, so nothing heavy is imported above.
     from importlib.metadata import version
 
+    from ._connection_form import connection_type
+
     name = "airflow-provider-http-enrich-spark"
     return {
         "package-name": name,
@@ -28,4 +30,27 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {"integration-name": "HTTP Enrich", "python-modules": ["http_enrich_provider.operators"]}
         ],
+        "hooks": [{"integration-name": "HTTP Enrich", "python-modules": ["http_enrich_provider.hooks"]}],
+        "connection-types": [connection_type()],
+        "extra-links": [
+            "http_enrich_provider.links.SparkUILink",
+            "http_enrich_provider.links.ReportLink",
+        ],
+        "config": {
+            "http_enrich": {
+                "description": "Options of HTTP Enrich for Spark.",
+                "options": {
+                    "spark_history_server": {
+                        "description": (
+                            "Address of a Spark history server. The link 'Spark UI' of a task that has ended "
+                            "leads there; it takes runs that write event logs."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "https://spark-history.example.com",
+                        "default": "",
+                    }
+                },
+            }
+        },
     }

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 
+from .links import ReportLink, SparkUILink, show_report_link, show_spark_ui
+
 # Airflow imports this module whenever it parses a DAG file: what takes time to import, and what
 # only the process of a task needs, is imported by the methods that need it.
 if TYPE_CHECKING:
+    from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from http_enrich_spark.config import Document
+    from http_enrich_spark.spark_ui import SparkUI
 
     from ._run import Run
 
@@ -61,6 +65,9 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         "window",
         "resume",
     )
+    operator_extra_links = (SparkUILink(), ReportLink())
+    spark_ui: SparkUI | None = None
+    _instance: Any = None
 
     def __init__(
         self,
@@ -101,8 +108,15 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         """Check the pipeline with this run's values, submit it, and return its figures."""
         from ._run import Run
 
+        self._instance = context.get("ti")
+        show_report_link(self, self._instance)
         self._run = Run(self, context)
         return self._run.result(lambda: super(HttpEnrichSparkOperator, self).execute(context))
+
+    def _get_hook(self) -> SparkSubmitHook:
+        from ._spark_ui import watched
+
+        return watched(super()._get_hook(), lambda found: show_spark_ui(self, self._instance, found))
 
     def on_kill(self) -> None:
         """Stop the application and its requests; what it has committed is there for the next try."""

@@ -6,6 +6,9 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from ._logs import logger
+from .spark_ui import SparkUI
+
 if TYPE_CHECKING:
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
@@ -28,6 +31,13 @@ def open_session(name: str, master: str | None) -> SparkSession:
     for setting, value in (place | _defaults(SparkConf(), master)).items():
         builder = builder.config(setting, value)
     return builder.getOrCreate()
+
+
+def announce(spark: SparkSession) -> None:
+    """Log where the Spark UI of *spark* is, if it has one; the operator makes a link of that line."""
+    context = spark.sparkContext
+    if context.uiWebUrl:
+        logger.info("%s", SparkUI(context.uiWebUrl, context.applicationId))
 
 
 def _defaults(given: SparkConf, master: str | None) -> dict[str, str]:

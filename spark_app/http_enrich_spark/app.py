@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from ._logs import log_to, logger
-from ._session import open_session
+from ._session import announce, open_session
 from .bundle import build_py_files
 from .config import PipelineError, Recipe
 from .submission import CONNECTIONS, Report, Submission, outcome_file
@@ -48,6 +48,7 @@ def _run_remotely(submission: Submission) -> Report:
     os.environ.update(json.loads(connections.read_text()))
     connections.unlink()
     spark = open_session(submission.name, None)
+    announce(spark)
 
     def work() -> RunReport:
         config = submission.load()
@@ -119,6 +120,7 @@ def _spark(name: str, master: str | None) -> Iterator[SparkSession]:
     with TemporaryDirectory(prefix="http-enrich-") as folder:
         spark = open_session(name, master)
         try:
+            announce(spark)
             if master:
                 # Executors fetch it from here whenever they start, so it stays as long as the session.
                 spark.sparkContext.addPyFile(str(build_py_files(Path(folder) / "http_enrich.zip")))

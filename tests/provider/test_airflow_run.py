@@ -122,6 +122,16 @@ def test_a_sample_of_the_successes_is_in_the_log(run: Run) -> None:
     assert [line for line in lines if "INFO GET http://127.0.0.1" in line and "status=200" in line]
 
 
+def test_both_links_are_in_the_database(run: Run) -> None:
+    database = sqlite3.connect(run.folder / "airflow" / "airflow.db")
+    links = dict(database.execute("SELECT key, value FROM xcom WHERE key LIKE 'http_enrich_%_link'"))
+    database.close()
+
+    assert "/plugin/http-enrich-report" in links["http_enrich_report_link"]
+    assert links["http_enrich_spark_ui_link"].strip('"') == "/http-enrich/spark-ui"
+    assert "INFO Spark UI of local-" in (run.folder / "airflow.log").read_text()
+
+
 def test_summary_is_small_json(run: Run) -> None:
     assert len(json.dumps(run.result.summary)) < 1000
 

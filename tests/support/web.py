@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from ssl import SSLContext
 from typing import Any
 
 from aiohttp import web
@@ -17,8 +18,8 @@ Answer = Callable[[web.Request], web.Response | Awaitable[web.Response]]
 class WebServer:
     """Answers everything through one function and remembers the paths it was asked for."""
 
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
+    def __init__(self, answer: Answer, tls: SSLContext | None = None) -> None:
+        self._answer, self._tls = answer, tls
         self.url = ""
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -29,9 +30,9 @@ class WebServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
     async def _handle(self, request: web.Request) -> web.Response:
@@ -43,9 +44,9 @@ class WebServer:
 
 
 @contextmanager
-def web_server(answer: Answer) -> Iterator[WebServer]:
+def web_server(answer: Answer, tls: SSLContext | None = None) -> Iterator[WebServer]:
     """Serve *answer* on a free loopback port."""
-    server = WebServer(answer)
+    server = WebServer(answer, tls)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

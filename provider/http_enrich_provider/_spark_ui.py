@@ -1,0 +1,28 @@
+"""Learns from the driver's log where its Spark UI is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from http_enrich_spark.spark_ui import SparkUI
+
+if TYPE_CHECKING:
+    from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
+
+
+def watched(hook: SparkSubmitHook, found: Callable[[SparkUI], None]) -> SparkSubmitHook:
+    """Have *hook*, which logs what spark-submit prints, call *found* when that says where the Spark UI is."""
+    log = hook._process_spark_submit_log
+    hook._process_spark_submit_log = lambda itr: log(_read(itr, found))  # type: ignore[method-assign]
+    return hook
+
+
+def _read(lines: Iterable[str], found: Callable[[SparkUI], None]) -> Iterator[str]:
+    """Pass *lines* on; only the first one counts, which is written before any answer of an API can be."""
+    known = False
+    for line in lines:
+        if not known and (spark_ui := SparkUI.read(line)) is not None:
+            known = True
+            found(spark_ui)
+        yield line
