@@ -62,9 +62,9 @@ class Web(NamedTuple):
 
     def report(self, task_id: str, user: str | None = "viewer", **query: str) -> httpx.Response:
         """Ask for the report of a task as *user*, in the way of the iframe."""
-        params = {"dag_id": DAG_ID, "run_id": RUN_ID, "task_id": task_id} | query
+        params = {"run_id": RUN_ID, "task_id": task_id} | query
         cookies = {"_token": self.token(user)} if user else {}
-        return httpx.get(f"{self.url}/http-enrich/report", params=params, cookies=cookies)
+        return httpx.get(f"{self.url}/http-enrich/report/{DAG_ID}", params=params, cookies=cookies)
 
 
 @cache

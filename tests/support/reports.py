@@ -74,7 +74,8 @@ def failed() -> dict[str, Any]:
         "at": "2026-11-27T03:12:44+00:00",
         "state": "failed",
         "error": "62.5% of the rows failed, more than execution.max_error_rate = 50.0%",
-        "summary": None,
+        "kind": "error_rate",
+        "summary": {"pipeline": "airports", "run_id": "scheduled__2026-11-26T00:00:00+00:00"},
         "statuses": {"503": 10},
         "failures": [
             {"outcome": "server_error", "rows": 10, "kind": "http_status", "error": "HTTP status 503"}
@@ -85,7 +86,7 @@ def failed() -> dict[str, Any]:
 def hostile() -> dict[str, Any]:
     """Return a report that has markup wherever there is a text."""
     report = good()
-    texts = ("at", "state", "error")
+    texts = ("at", "state", "error", "kind")
     names = ("pipeline", "run_id", "folder", "sink")
     report |= dict.fromkeys(texts, CANARY)
     report["summary"] |= dict.fromkeys(names, CANARY) | {"outcomes": {CANARY: 7, "ok": 5}}

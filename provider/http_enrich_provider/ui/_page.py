@@ -50,6 +50,7 @@ class Page(NamedTuple):
     state: str
     tone: str
     error: str | None
+    kind: str | None
     facts: Sequence[tuple[str, str]]
     tiles: Sequence[Tile]
     earlier: Sequence[Tile]
@@ -72,6 +73,7 @@ def page_of(report: Report) -> Page:
         state=state,
         tone=tone,
         error=report.error,
+        kind=report.kind,
         facts=_facts(report, summary),
         tiles=_tiles(summary),
         earlier=_earlier(summary),

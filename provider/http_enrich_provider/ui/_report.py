@@ -80,6 +80,7 @@ class Report(_Part):
     at: Name = ""
     state: Name = ""
     error: Text | None = None
+    kind: Name | None = None
     summary: Summary | None = None
     statuses: Tally = {}
     latency: Measured = {}

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -46,9 +46,9 @@ def place_of(dag_id: str, run_id: str, task_id: str, map_index: str = "-1") -> P
 
 
 @app.get(
-    "/report",
+    # In the path, since Airflow 3.0 looks for the DAG to check there and nowhere else.
+    "/report/{dag_id}",
     response_class=HTMLResponse,
-    # Looks for dag_id where we do, and raises 401 or 403.
     dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.XCOM))],
 )
 def report(request: Request, place: Annotated[Place, Depends(place_of)], session: SessionDep) -> Response:
@@ -64,8 +64,7 @@ def report(request: Request, place: Annotated[Place, Depends(place_of)], session
         return _message(
             request, "This report cannot be shown", f"What the task has left is no report: {error}."
         )
-    script = f"plotly-{version('plotly')}.min.js"
-    return _templates.TemplateResponse(request, "report.html", {"page": page, "plotly": script})
+    return _page(request, "report.html", page=page, plotly=f"plotly-{version('plotly')}.min.js")
 
 
 @app.get("/spark-ui", response_class=HTMLResponse)
@@ -106,8 +105,13 @@ async def protect(request: Request, call_next: Callable[[Request], Awaitable[Res
 
 
 def _message(request: Request, title: str, text: str, *, status: int = 200) -> Response:
-    context = {"title": title, "text": text}
-    return _templates.TemplateResponse(request, "message.html", context, status_code=status)
+    return _page(request, "message.html", status=status, title=title, text=text)
+
+
+def _page(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
+    # Without a host: a proxy in front of Airflow has another one, and another scheme.
+    context["root"] = request.scope.get("root_path", "")
+    return _templates.TemplateResponse(request, template, context, status_code=status)
 
 
 def _why_there_is_none(found: Stored) -> str:

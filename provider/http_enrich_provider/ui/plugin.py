@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowPlugin
 from http_enrich_provider.links import TAB_ROUTE, base_path
 
 URL_PREFIX = "/http-enrich"
-_TASK_INSTANCE = "dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"
+_PAGE = f"{URL_PREFIX}/report/{{DAG_ID}}?run_id={{RUN_ID}}&task_id={{TASK_ID}}&map_index={{MAP_INDEX}}"
 
 
 class EnrichmentReportPlugin(AirflowPlugin):
@@ -30,7 +30,7 @@ class EnrichmentReportPlugin(AirflowPlugin):
         return [
             {
                 "name": "Enrichment report",
-                "href": f"{base_path()}{URL_PREFIX}/report?{_TASK_INSTANCE}",
+                "href": f"{base_path()}{_PAGE}",
                 "destination": "task_instance",
                 "url_route": TAB_ROUTE,
             }

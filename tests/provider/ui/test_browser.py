@@ -62,7 +62,7 @@ def open_page(web: Web, context: BrowserContext, complaints: list[str]) -> Open:
 
 
 def report(task_id: str) -> str:
-    return f"http-enrich/report?dag_id={DAG_ID}&run_id={quote(RUN_ID, safe='')}&task_id={task_id}"
+    return f"http-enrich/report/{DAG_ID}?run_id={quote(RUN_ID, safe='')}&task_id={task_id}"
 
 
 def test_charts_are_drawn_in_light_and_dark(open_page: Open, complaints: list[str], theme: str) -> None:
