@@ -35,7 +35,7 @@ class Database:
         self._spark = spark
         self._jvm: Any = spark.sparkContext._jvm
         self._redactor = Redactor(secret_texts(options))
-        self._url = str(plain_options({"url": url_of(options)})["url"])
+        self._url = str(url_of(plain_options(options)))
         driver = next((each for start, each in _DRIVERS.items() if self._url.startswith(start)), None)
         known = driver is None or "driver" in {name.lower() for name in options}
         self.options: Mapping[str, str] = plain_options(options) | ({} if known else {"driver": str(driver)})
