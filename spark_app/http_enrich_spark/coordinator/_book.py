@@ -94,7 +94,9 @@ class Book:
         )
 
     async def _book(self, want: int) -> list[float]:
-        while (early := self._ready_at - AHEAD - self._clock()) > 0:
+        # All of them must fit in: who got one at a time would ask for each.
+        room = AHEAD - (want - 1) / self._per_second
+        while (early := self._ready_at - room - self._clock()) > 0:
             if early > PATIENCE:
                 return []
             await self._sleep(early)
