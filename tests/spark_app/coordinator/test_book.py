@@ -221,8 +221,8 @@ def test_a_pause_holds_for_who_asks_the_driver_next() -> None:
         lease = await shared.lease(10)
         return len(lease.delays), lease.ready_in
 
-    delays, ready_in = run(main())
-    assert delays == 0
+    permits, ready_in = run(main())
+    assert permits == 0
     assert ready_in == pytest.approx(5.0)
 
 
