@@ -146,7 +146,7 @@ class Connection:
 
 
 class _Failure(NamedTuple):
-    """What went wrong, in the words of what Java has thrown first, with its SQLSTATE if it has one."""
+    """What went wrong, in the words of the database if they are known, with its SQLSTATE if it has one."""
 
     text: str
     state: str
@@ -158,8 +158,7 @@ class _Failure(NamedTuple):
         java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
         if java is None:
             return cls(first_line(error), "", passes=not isinstance(error, PySparkException))
-        while java.getCause() is not None:
-            java = java.getCause()
+        java = _telling(java)
         is_sql, is_spark = (is_instance_of(SparkContext._gateway, java, name) for name in _KNOWN)
         state = str(java.getSQLState() or "") if is_sql else ""
         text = str(java.getMessage() if is_sql else java)
@@ -180,6 +179,15 @@ class _Failure(NamedTuple):
 
 
 _KNOWN = ("java.sql.SQLException", "org.apache.spark.SparkException")
+
+
+def _telling(java: Any) -> Any:
+    """Return the deepest error of a database among *java* and its causes, or else the deepest of all."""
+    chain = [java]
+    while chain[-1].getCause() is not None:
+        chain.append(chain[-1].getCause())
+    of_database = [each for each in chain if is_instance_of(SparkContext._gateway, each, _KNOWN[0])]
+    return (of_database or chain)[-1]
 
 
 def _texts(result: Any, column: str) -> list[str]:
