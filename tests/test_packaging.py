@@ -57,6 +57,9 @@ def test_wheel_holds_our_four_packages_and_nothing_else(tmp_path: Path) -> None:
         "http_enrich_transport",
     }
     assert "http_enrich_spark/launch/main.py" in names
+    ui = ROOT / "provider" / "http_enrich_provider" / "ui"
+    pages = [path for folder in ("templates", "static") for path in (ui / folder).iterdir()]
+    assert {path.relative_to(ROOT / "provider").as_posix() for path in pages} <= set(names)
     assert {f"{top}/py.typed" for top in tops} <= set(names)
 
 

@@ -14,7 +14,7 @@ KEY = "http_enrich_report"
 MAX_TEXT = 4000
 _MAX_ITEMS = 3000
 
-Number = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)]
+Number = Annotated[float, Field(ge=0, le=1e15, strict=True)]
 Rows = Annotated[int, Field(ge=0, le=10**15, strict=True)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Name = Annotated[str, Field(max_length=200)]
