@@ -54,7 +54,8 @@ class Memory(threading.Thread):
         """Look until the block ends."""
         while not self._over.wait(self._every):
             found = [stat.rss for pid in workers() if (stat := _stat(pid)) is not None]
-            self.mebibytes.append(sum(found) * _PAGE / 2**20)
+            if found:
+                self.mebibytes.append(sum(found) * _PAGE / 2**20)
 
     def __enter__(self) -> Self:
         self.start()
