@@ -7,7 +7,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from http_enrich_spark.config import FILE_FORMATS, SinkConfig
 from http_enrich_spark.driver._files import Folder
+from http_enrich_spark.driver._names import quoted
 
+from ._catalog import FileTable
 from ._files import WRITTEN, Switch, publish_files, stage_of
 from ._flat import FLAT_FORMATS, flat
 from ._jdbc import publish_jdbc
@@ -34,18 +36,36 @@ def publish(
         published.write("")
         return
     shaped = flat(rows) if sink.format in FLAT_FORMATS else rows
-    if sink.path is not None and sink.format in FILE_FORMATS:
-        begun.write("")
-        stage = publish_files(shaped, sink, token, switch)
-        published.publish((stage / WRITTEN).read() or "")
+    table = FileTable.of(rows.sparkSession, sink, shaped.schema)
+    # What a try has begun by Spark's commit, since there was no table yet, is not to be done in another way.
+    exchangeable = table is not None and begun.read() in (None, _BY_FILES)
+    if exchangeable or (sink.path is not None and sink.format in FILE_FORMATS):
+        begun.write(_BY_FILES)
+        stage = _exchange(shaped, sink, token, table, switch)
+        files = (stage / WRITTEN).read() if table is None else None
+        published.publish(files or "")
         stage.delete()
     else:
         publish_table(shaped, sink, begun)
         published.write("")
 
 
+_BY_FILES = "files"
+
+
+def _exchange(
+    rows: DataFrame, sink: SinkConfig, token: str, table: FileTable | None, switch: Switch | None
+) -> Folder:
+    if table is None:
+        return publish_files(rows, sink, token, switch)
+    ordered = rows.select(*[quoted(name) for name in table.columns])
+    stage = publish_files(ordered, table.files(sink), token)
+    table.refresh()
+    return stage
+
+
 def published_files(place: Folder) -> list[str] | None:
-    """Return the files that were published from *place*, below the sink's path; None if it has no files."""
+    """Return the files that were published from *place*, below the sink's path; None if it has no path."""
     text = (place / "published").read()
     return msgspec.json.decode(text, type=list[str]) if text else None
 

@@ -229,3 +229,48 @@ def test_a_table_that_is_overwritten_is_just_written_again(
     publish(rows(spark, 1), table("again", "overwrite"), kept, TOKEN)
     publish(rows(spark, 1), table("again", "overwrite"), kept, TOKEN)
     assert spark.table("again").count() == 1
+
+
+def file_table(spark: SparkSession, name: str, *numbers: int, format: str = "parquet") -> None:
+    spark.sql(f"DROP TABLE IF EXISTS {name}")
+    rows(spark, *numbers).write.format(format).partitionBy("day").saveAsTable(name)
+
+
+@pytest.mark.parametrize("mode", EXPECTED)
+def test_a_publish_into_a_table_of_files_that_dies_anywhere_is_made_good_by_the_next(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    new, step, over = rows(spark, *NEW).cache(), 0, False
+    config = SinkConfig.model_validate({"table": "exchanged", "mode": mode, "partition_by": ["day"]})
+    while not over:
+        step += 1
+        file_table(spark, "exchanged", *OLD)
+        kept, token = place(spark, tmp_path / f"step {step}"), f"{mode}{step}"
+        try:
+            with dying(monkeypatch, step, before=False):
+                publish(new, config, kept, token)
+            over = True
+        except Killed:
+            publish(new, config, kept, token)
+        publish(new, config, kept, token)
+        assert sorted(row.n for row in spark.table("exchanged").collect()) == sorted(EXPECTED[mode]), step
+        known = {row[0] for row in spark.sql("SHOW PARTITIONS exchanged").collect()}
+        assert len(known) == len({DAYS[n % len(DAYS)] for n in EXPECTED[mode]})
+    assert step > 6
+
+
+def test_a_table_of_other_types_is_written_by_spark(spark: SparkSession, tmp_path: Path) -> None:
+    spark.sql("DROP TABLE IF EXISTS longs")
+    spark.sql("SELECT CAST(NULL AS STRING) AS day, 1L AS n").write.saveAsTable("longs")
+    publish(spark.sql("SELECT 2 AS n, 'x' AS day"), table("longs", "append"), place(spark, tmp_path), TOKEN)
+
+    assert sorted((row.n, row.day) for row in spark.table("longs").collect()) == [(1, None), (2, "x")]
+
+
+def test_columns_of_a_table_of_files_may_stand_in_another_order(spark: SparkSession, tmp_path: Path) -> None:
+    spark.sql("DROP TABLE IF EXISTS ordered")
+    spark.sql("CREATE TABLE ordered (day STRING, n INT) USING csv OPTIONS (sep ';')")
+    config = SinkConfig.model_validate({"table": "ordered", "mode": "append", "format": "csv"})
+    publish(rows(spark, 1), config, place(spark, tmp_path), TOKEN)
+
+    assert [row.asDict() for row in spark.table("ordered").collect()] == [{"day": DAYS[1], "n": 1}]
