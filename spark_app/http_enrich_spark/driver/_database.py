@@ -164,12 +164,13 @@ class _Failure(NamedTuple):
         text = str(java.getMessage() if is_sql else java)
         # What a driver says before that is the row that it could not write.
         text = text.rpartition("was aborted: ")[2].strip().partition("\n")[0]
-        return cls(text, state, passes=is_spark or state.startswith(_PASSING))
+        passes = is_spark or state.startswith(_PASSING)
+        return cls(text, state, passes and not _lacks_driver(text))
 
     @property
     def remedy(self) -> str:
         """What to do about it, where that is known."""
-        if "ClassNotFound" in self.text or "No suitable driver" in self.text:
+        if _lacks_driver(self.text):
             return (
                 "; add the driver's jar to spark.jars (the operator's jars=), and its class to options.driver"
             )
@@ -179,6 +180,10 @@ class _Failure(NamedTuple):
 
 
 _KNOWN = ("java.sql.SQLException", "org.apache.spark.SparkException")
+
+
+def _lacks_driver(text: str) -> bool:
+    return "ClassNotFound" in text or "No suitable driver" in text
 
 
 def _telling(java: Any) -> Any:
