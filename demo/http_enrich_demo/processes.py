@@ -95,6 +95,7 @@ def _wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> bool:
     while True:
         process.poll()  # collects the program itself, which would stay in the list as a zombie otherwise
         if not _members(process.pid):
+            process.wait()  # it may have ended just now
             return True
         if time.monotonic() > deadline:
             return False

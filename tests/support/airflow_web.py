@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +17,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from http_enrich_demo.airflow_env import environment, web_settings
-from http_enrich_demo.processes import free_ports, running, tail
+from http_enrich_demo.processes import running, tail
 from http_enrich_demo.run_dag import prepare_database
 from tests.support import reports
 
@@ -121,7 +123,7 @@ def _xcoms() -> list[tuple[str, int, str, Any]]:
 @contextmanager
 def serving(database: Database, path: str = "", *, all_admins: bool = False) -> Iterator[Web]:
     """Serve *database* below *path* of a loopback address."""
-    env = _environment(database, path, free_ports(3)) | {
+    env = _environment(database, path, _ports(3)) | {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(all_admins)
     }
     log = database.home.parent / "web.log"
@@ -131,6 +133,17 @@ def serving(database: Database, path: str = "", *, all_admins: bool = False) -> 
         _wait(process, f"{url}/api/v2/version", log)
         passwords = {} if all_admins else json.loads(_password_file(database).read_text())
         yield Web(url, passwords)
+
+
+def _ports(count: int) -> list[int]:
+    """Return free ports that no client is given: it takes half a minute until a server has bound them."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.socket() as each:
+            each.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 CANARY = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}${7*7}</script><b>"
 
+LINK = '<a href="//e.test">x</a>'
+"""What Plotly makes a link of, where it is let."""
+
 
 def good() -> dict[str, Any]:
     """Return the report of a run that went well, in its second try."""
@@ -89,7 +92,7 @@ def hostile() -> dict[str, Any]:
     texts = ("at", "state", "error", "kind")
     names = ("pipeline", "run_id", "folder", "sink")
     report |= dict.fromkeys(texts, CANARY)
-    report["summary"] |= dict.fromkeys(names, CANARY) | {"outcomes": {CANARY: 7, "ok": 5}}
+    report["summary"] |= dict.fromkeys(names, CANARY) | {"outcomes": {CANARY: 7, "ok": 5, LINK: 4}}
     report["statuses"] = {CANARY: 3, "200": 4}
     report["failures"] = [{"outcome": CANARY, "rows": 7, "kind": CANARY, "error": CANARY}]
     report["workers"] = {"seconds": {CANARY: 3.5}, "counters": {CANARY: 2}}

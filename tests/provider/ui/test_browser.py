@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
 
+from tests.support import reports
 from tests.support.airflow_web import DAG_ID, RUN_ID, Web
 
 SCREENSHOTS = Path(__file__).resolve().parents[3] / "build" / "screenshots"
@@ -80,7 +81,9 @@ def test_nothing_that_an_api_says_is_run(open_page: Open, complaints: list[str],
     page.locator(f":root[data-drawn={theme}]").wait_for(state="attached")
 
     assert page.locator("img, b:has(*), [onerror], .plot a").count() == 0
-    assert "<script>alert(1)" in page.locator(".plot").nth(2).inner_text()
+    shown = page.locator(".plot").nth(2).inner_text()
+    assert "<script>alert(1)" in shown
+    assert reports.LINK in shown
     assert complaints == []
 
 
