@@ -66,16 +66,20 @@ def _segments(template: Template) -> list[list[str | Reference]]:
 
 
 def _compile_segment(parts: Sequence[str | Reference], columns: Columns) -> Render:
-    fill = _compile(
-        parts, columns, lambda text: quote(text, safe=_PATH_SAFE), lambda text: quote(text, safe="")
-    )
+    fill = _compile(parts, columns, lambda text: quote(text, safe=_PATH_SAFE), _quoted)
     names = ", ".join(part.name for part in parts if isinstance(part, Reference))
     return _checked(fill, names) if names else fill
+
+
+def _quoted(text: str) -> str:
+    return text if text.isascii() and text.isalnum() else quote(text, safe="")
 
 
 def _checked(fill: Render, names: str) -> Render:
     def segment(row: Row) -> str:
         text = fill(row)
+        if text.isalnum():
+            return text
         # Servers decode before they resolve dots, so `%2e.` is `..` as well.
         plain = unquote(text)
         if plain in (".", "..") or not plain.strip():

@@ -30,11 +30,14 @@ GATHER_SECONDS = 0.5
 
 
 class _Item(msgspec.Struct, gc=False):
-    """A row on its way: its batch, its place there, and the values its request needs."""
+    """A row on its way: its batch, its place there, and its exchange, or why there is none."""
 
     batch: pa.RecordBatch
     position: int
-    row: Row
+    exchange: RequestExchange | None
+    refused: HttpRecord | None = None
+    requested_at: int = 0
+    elapsed_ms: float = 0.0
 
 
 class _Done(msgspec.Struct, gc=False):
@@ -66,15 +69,17 @@ class EnrichBatches:
         """Enrich *batches*; this is what `mapInArrow` calls on a worker."""
         plan = opened(self._plan)
         with WorkerResourceManager.lease(plan) as manager:
-            window: Window[_Item, _Done] = Window(
+            exchanger = _Exchanger(manager)
+            window: Window[_Item, _Item, _Done] = Window(
                 manager.loop,
-                _Exchanger(manager).run,
+                exchanger.run,
+                exchanger.finish,
                 concurrency=plan.concurrency,
                 alive=lambda: manager.alive,
             )
             columns = [*manager.builder.columns, *plan.id_columns]
             positions = [position_of(name, self._names) for name in columns]
-            finished = _begun(window.run(_items(batches, positions)), manager.run)
+            finished = _begun(window.run(exchanger.prepare(batches, positions)), manager.run)
             for results in _gathered(finished):
                 yield from _output(results)
             if self._report is not None:
@@ -83,7 +88,12 @@ class EnrichBatches:
 
 
 class _Exchanger:
-    """Takes one row through request, chain and record."""
+    """
+    Takes rows through request, chain and record.
+
+    Requests and records are made for many rows at a time: between two answers of a network, the same
+    takes twice as long.
+    """
 
     def __init__(self, manager: WorkerResourceManager) -> None:
         self._build = manager.builder.build
@@ -93,27 +103,60 @@ class _Exchanger:
         self._tally = manager.tally
         self._keep = Keep(manager.plan.keep_headers, manager.plan.keep_body, manager.redactor)
 
-    async def run(self, item: _Item) -> _Done:
-        stopped = self._run_state.stopped
+    def prepare(self, batches: Iterator[pa.RecordBatch], positions: Sequence[int]) -> Iterator[_Item]:
+        """Make the requests of the rows of *batches*, whose values stand at *positions*."""
+        for batch in batches:
+            values = [read_column(batch.column(position)) for position in positions]
+            rows: Iterator[Row] = zip(*values, strict=True) if values else iter([()] * batch.num_rows)
+            for position, row in enumerate(rows):
+                yield self._item(batch, position, row)
+
+    def _item(self, batch: pa.RecordBatch, position: int, row: Row) -> _Item:
+        try:
+            request = self._build(row)
+        except InvalidRequestError as error:
+            return _Item(batch, position, None, unsent("invalid_request", str(error)))
+        return _Item(batch, position, RequestExchange(request, row_id=tuple(row[self._id_starts :])))
+
+    async def run(self, item: _Item) -> _Item:
+        """Take a row through the chain."""
+        exchange, stopped = item.exchange, self._run_state.stopped
+        if exchange is None:
+            return item
         if stopped is not None:
             # Here and not in the chain, where it might wait first, for a permit that is of no use.
-            return _Done(item.batch, item.position, unsent(RUN_STOPPED, self._keep.redactor.text(stopped)))
+            item.exchange, item.refused = None, unsent(RUN_STOPPED, self._keep.redactor.text(stopped))
+            return item
+        item.requested_at, started = time.time_ns() // 1000, time.monotonic()
         try:
-            request = self._build(item.row)
-        except InvalidRequestError as error:
-            http = unsent("invalid_request", str(error))
-            self._tally.note_unsent(http)
-            return _Done(item.batch, item.position, http)
-        exchange = RequestExchange(request, row_id=tuple(item.row[self._id_starts :]))
-        requested_at, started = time.time_ns() // 1000, time.monotonic()
-        try:
-            exchange = await self._handler(exchange)
-            elapsed_ms = (time.monotonic() - started) * 1000
-            http = record(exchange, requested_at=requested_at, elapsed_ms=elapsed_ms, keep=self._keep)
+            item.exchange = await self._handler(exchange)
+            item.elapsed_ms = (time.monotonic() - started) * 1000
         except Exception as error:  # noqa: BLE001 - one row must not take the task with it
-            http = broken(exchange, type(error).__name__)
+            item.refused = broken(exchange, type(error).__name__)
+        return item
+
+    def finish(self, items: list[_Item]) -> list[_Done]:
+        """Make the records of rows that are through the chain, and count them."""
+        return [_Done(item.batch, item.position, self._record(item)) for item in items]
+
+    def _record(self, item: _Item) -> HttpRecord:
+        exchange, http = item.exchange, item.refused
+        if exchange is None:
+            assert http is not None  # noqa: S101 - it has one of the two
+            self._tally.note_unsent(http)
+            return http
+        if http is None:
+            http = self._recorded(exchange, item)
         self._tally.note(http, exchange)
-        return _Done(item.batch, item.position, http)
+        return http
+
+    def _recorded(self, exchange: RequestExchange, item: _Item) -> HttpRecord:
+        try:
+            return record(
+                exchange, requested_at=item.requested_at, elapsed_ms=item.elapsed_ms, keep=self._keep
+            )
+        except Exception as error:  # noqa: BLE001 - one row must not take the task with it
+            return broken(exchange, type(error).__name__)
 
 
 def _begun(results: Iterator[list[_Done]], run: RunState) -> Iterator[list[_Done]]:
@@ -130,14 +173,6 @@ def _begun(results: Iterator[list[_Done]], run: RunState) -> Iterator[list[_Done
             kept.append(given_up[0])
         if kept:
             yield kept
-
-
-def _items(batches: Iterator[pa.RecordBatch], positions: Sequence[int]) -> Iterator[_Item]:
-    for batch in batches:
-        values = [read_column(batch.column(position)) for position in positions]
-        rows: Iterator[Row] = zip(*values, strict=True) if values else iter([()] * batch.num_rows)
-        for index, row in enumerate(rows):
-            yield _Item(batch, index, row)
 
 
 def _gathered(results: Iterator[list[_Done]]) -> Iterator[list[_Done]]:

@@ -49,6 +49,8 @@ def to_text(value: Any, column: str) -> str:
     """Write a row's value as a text; raises `InvalidRequestError` for null, NaN and structures."""
     if isinstance(value, str):
         return value
+    if type(value) is int:
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime | date | time):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+W = TypeVar("W")
 R = TypeVar("R")
 
 FLUSH_SECONDS = 0.05
@@ -24,10 +26,11 @@ class LoopDiedError(RuntimeError):
     """The event loop of the worker is gone; Spark's retry of the task gets a new one."""
 
 
-class Window(Generic[T, R]):
+class Window(Generic[T, W, R]):
     """
     Keeps up to *concurrency* items in work and hands results over as they finish.
 
+    *work* is done for each item, and *finish* for many of them at once, both on the event loop.
     At most three times *concurrency* items are taken from the input ahead of
     their results, so memory does not grow with the partition. Order is not kept.
     """
@@ -35,18 +38,20 @@ class Window(Generic[T, R]):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        work: Callable[[T], Awaitable[R]],
+        work: Callable[[T], Awaitable[W]],
+        finish: Callable[[list[W]], list[R]],
         *,
         concurrency: int,
         alive: Callable[[], bool] = lambda: True,
     ) -> None:
         self._loop = loop
-        self._work = work
+        self._work, self._complete = work, finish
         self._concurrency = concurrency
         self._alive = alive
-        self._waiting: asyncio.Queue[T] = asyncio.Queue()
+        self._waiting: deque[T] = deque()
+        self._idle: list[asyncio.Future[None]] = []
         self._results: SimpleQueue[list[R] | BaseException] = SimpleQueue()
-        self._finished: list[R] = []
+        self._finished: list[W] = []
         self._timer: asyncio.TimerHandle | None = None
         self._consumers: list[asyncio.Task[None]] = []
         self._stopped = False
@@ -103,13 +108,21 @@ class Window(Generic[T, R]):
             consumer.cancel()
 
     def _feed(self, chunk: Sequence[T]) -> None:
-        for item in chunk:
-            self._waiting.put_nowait(item)
+        self._waiting.extend(chunk)
+        idle, self._idle = self._idle, []
+        for consumer in idle:
+            if not consumer.done():
+                consumer.set_result(None)
 
     async def _consume(self) -> None:
+        waiting, work, finish = self._waiting, self._work, self._finish
         try:
             while True:
-                self._finish(await self._work(await self._waiting.get()))
+                while waiting:
+                    finish(await work(waiting.popleft()))
+                more = self._loop.create_future()
+                self._idle.append(more)
+                await more
         except asyncio.CancelledError:
             if not self._stopped:
                 # The work cancelled itself; nobody else would tell the waiting thread.
@@ -118,7 +131,7 @@ class Window(Generic[T, R]):
         except Exception as error:  # noqa: BLE001 - raised again on Spark's thread
             self._results.put(error)
 
-    def _finish(self, result: R) -> None:
+    def _finish(self, result: W) -> None:
         self._finished.append(result)
         if len(self._finished) >= self._concurrency:
             self._flush()
@@ -130,5 +143,5 @@ class Window(Generic[T, R]):
             self._timer.cancel()
             self._timer = None
         if self._finished:
-            self._results.put(self._finished)
+            self._results.put(self._complete(self._finished))
             self._finished = []

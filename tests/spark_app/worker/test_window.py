@@ -58,13 +58,13 @@ async def slow_down(item: int) -> int:
 
 @pytest.mark.parametrize(("items", "concurrency"), [(1, 1), (100, 1), (100, 7), (3, 7), (7, 7), (1000, 100)])
 def test_every_item_has_its_result(worker: Worker, items: int, concurrency: int) -> None:
-    results = flat(Window(worker.loop, slow_down, concurrency=concurrency).run(iter(range(items))))
+    results = flat(Window(worker.loop, slow_down, list, concurrency=concurrency).run(iter(range(items))))
 
     assert sorted(results) == list(range(items))
 
 
 def test_no_items_have_no_results(worker: Worker) -> None:
-    assert flat(Window(worker.loop, slow_down, concurrency=3).run(iter([]))) == []
+    assert flat(Window(worker.loop, slow_down, list, concurrency=3).run(iter([]))) == []
 
 
 def test_never_more_than_the_concurrency_is_in_work(worker: Worker) -> None:
@@ -79,7 +79,7 @@ def test_never_more_than_the_concurrency_is_in_work(worker: Worker) -> None:
         running.remove(item)
         return item
 
-    flat(Window(worker.loop, work, concurrency=4).run(iter(range(200))))
+    flat(Window(worker.loop, work, list, concurrency=4).run(iter(range(200))))
 
     assert most == 4
 
@@ -97,7 +97,7 @@ def test_the_input_is_read_no_further_ahead_than_three_times_the_concurrency(wor
 
     def consume() -> None:
         nonlocal returned
-        for batch in Window(worker.loop, slow_down, concurrency=5).run(items()):
+        for batch in Window(worker.loop, slow_down, list, concurrency=5).run(items()):
             returned += len(batch)
 
     within(PATIENCE, consume)
@@ -116,7 +116,7 @@ def test_a_slow_item_does_not_hold_back_the_others(worker: Worker) -> None:
 
     def consume() -> list[int]:
         results = []
-        for batch in Window(worker.loop, work, concurrency=3).run(iter(range(100))):
+        for batch in Window(worker.loop, work, list, concurrency=3).run(iter(range(100))):
             results += batch
             if len(results) == 99:  # nobody waits for item 0 any more
                 worker.loop.call_soon_threadsafe(released.set)
@@ -133,7 +133,7 @@ def test_a_few_results_do_not_wait_for_a_full_batch(worker: Worker) -> None:
     async def work(item: int) -> int:
         return item if item < 2 else await asyncio.Future()
 
-    results = Window(worker.loop, work, concurrency=50).run(iter(range(10)))
+    results = Window(worker.loop, work, list, concurrency=50).run(iter(range(10)))
     first = within(PATIENCE, lambda: next(results))
     results.close()  # type: ignore[attr-defined]
 
@@ -147,7 +147,7 @@ def test_an_exception_in_the_work_ends_the_run(worker: Worker) -> None:
         return item
 
     with pytest.raises(LookupError, match="item 20"):
-        flat(Window(worker.loop, work, concurrency=3).run(iter(range(100))))
+        flat(Window(worker.loop, work, list, concurrency=3).run(iter(range(100))))
 
 
 def test_an_exception_in_the_input_ends_the_run(worker: Worker) -> None:
@@ -156,7 +156,7 @@ def test_an_exception_in_the_input_ends_the_run(worker: Worker) -> None:
         raise LookupError("partition lost")
 
     with pytest.raises(LookupError, match="partition lost"):
-        flat(Window(worker.loop, slow_down, concurrency=3).run(items()))
+        flat(Window(worker.loop, slow_down, list, concurrency=3).run(items()))
 
 
 def test_a_loop_that_dies_does_not_leave_spark_waiting(worker: Worker) -> None:
@@ -164,7 +164,7 @@ def test_a_loop_that_dies_does_not_leave_spark_waiting(worker: Worker) -> None:
         worker.loop.stop()
         return await asyncio.Future()
 
-    window = Window(worker.loop, work, concurrency=2, alive=worker.thread.is_alive)
+    window = Window(worker.loop, work, list, concurrency=2, alive=worker.thread.is_alive)
 
     with pytest.raises(LoopDiedError):
         flat(window.run(iter(range(10))))
@@ -184,7 +184,7 @@ def test_whoever_stops_listening_stops_the_work(worker: Worker) -> None:
         finally:
             cancelled.put(item)
 
-    results = Window(worker.loop, work, concurrency=4).run(iter(range(50)))
+    results = Window(worker.loop, work, list, concurrency=4).run(iter(range(50)))
     assert within(PATIENCE, lambda: next(results)) == [0]
     in_flight = {started.get(timeout=PATIENCE) for _ in range(4)}
     results.close()  # type: ignore[attr-defined]
@@ -199,4 +199,4 @@ def test_work_that_cancels_itself_does_not_leave_spark_waiting(worker: Worker) -
         raise asyncio.CancelledError
 
     with pytest.raises(LoopDiedError, match="cancelled from within"):
-        flat(Window(worker.loop, work, concurrency=2).run(iter([1])))
+        flat(Window(worker.loop, work, list, concurrency=2).run(iter([1])))
