@@ -19,7 +19,7 @@ from tests.support.application import left_behind
 from tests.support.recording_api import RecordingApi, recording_api
 from tests.support.task_process import SECONDS, TaskProcess, task_process
 
-ROWS, BATCH, SLOTS = 600, 20, 2
+ROWS, BATCH, SLOTS = 160, 8, 2
 GRACE = 5.0
 """Seconds after which no request may be made any more."""
 
@@ -102,12 +102,12 @@ def test_a_task_that_is_stopped_makes_no_more_requests_and_loses_nothing_it_has_
 def test_a_driver_that_outlives_its_task_gives_way_to_the_next_try(tmp_path: Path, api: RecordingApi) -> None:
     """A task that dies by kill -9 takes nothing with it: Airflow tries again while its driver is at work."""
     data = pipeline(tmp_path, api.url)
-    with task_process(tmp_path, "first", data, f"local[{SLOTS}]") as first:
+    slow = {**data, "middleware": [{"type": "rate_limit", "max_requests_per_second": 0.5}]}
+    with task_process(tmp_path, "first", slow, f"local[{SLOTS}]") as first:
         api.wait_for(3 * BATCH, lambda: first.ended, SECONDS)
         first.process.kill()
         first.process.wait()
-        before = api.count
-        api.wait_for(before + BATCH)  # the driver lives
+        api.wait_for(api.count + 1)  # the driver lives
         with task_process(tmp_path, "second", data, f"local[{SLOTS}]") as second:
             result = second.outcome()
         left = left_behind(first.process.pid, 30)
