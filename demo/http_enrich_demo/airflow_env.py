@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from http_enrich_demo.tokens import CLIENT_ID
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 DATA = BUILD / "demo"
@@ -33,12 +35,13 @@ def web_settings(port: int, worker_log_port: int, trigger_log_port: int) -> dict
     """Return the variables which an Airflow that also serves its web pages needs in addition."""
     url = f"http://127.0.0.1:{port}"
     return {
-        # Nobody has to log in, so nobody from outside may reach it.
+        # Its password is on the screen and the page is not encrypted, so nobody from outside may reach it.
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         # The defaults are fixed ports, over which two Airflows on one machine would fall.
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log_port),
@@ -79,5 +82,7 @@ def _connections(api_url: str, token: str, master: str) -> dict[str, str]:
     # JSON, since a spark:// address would be taken for a standalone cluster instead of local[2].
     return {
         "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": master}),
-        "AIRFLOW_CONN_AIRPORTS_API": json.dumps({"conn_type": "http", "host": api_url, "password": token}),
+        "AIRFLOW_CONN_AIRPORTS_API": json.dumps(
+            {"conn_type": "http", "host": api_url, "login": CLIENT_ID, "password": token}
+        ),
     }

@@ -8,50 +8,22 @@ import hmac
 import os
 import random
 import signal
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import Any
 from weakref import WeakSet
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from http_enrich_demo import airports
+from http_enrich_demo.inspections import HIGHEST_FT, Inspections, is_too_high
+from http_enrich_demo.stats import Stats
+from http_enrich_demo.tokens import TokenEndpoint
 
 HOST = "127.0.0.1"
 Handler = Callable[[web.Request], Awaitable[web.Response]]
-
-
-@dataclass
-class Stats:
-    """What the API counted about its callers; asking for these counters is not counted itself.
-
-    A connection belongs to whatever its first request asks for: `connections` are all that were accepted
-    except those which came for the counters, `connections_used` the ones that carried a request, and the
-    difference was opened in advance and never used.
-    """
-
-    requests: int = 0
-    by_status: Counter[int] = field(default_factory=Counter)
-    connections: int = 0
-    connections_used: int = 0
-    in_flight: int = 0
-    max_in_flight: int = 0
-
-    def arrived(self) -> None:
-        """Count a request that has been received."""
-        self.requests += 1
-        self.in_flight += 1
-        self.max_in_flight = max(self.max_in_flight, self.in_flight)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the counters as JSON can carry them."""
-        by_status = {str(status): count for status, count in sorted(self.by_status.items())}
-        return vars(self) | {"by_status": by_status}
 
 
 class AirportsApi:
@@ -69,6 +41,8 @@ class AirportsApi:
         self.stats = Stats()
         self.url = ""
         self._token = token
+        self.tokens = TokenEndpoint(token)
+        self._inspections = Inspections()
         self._latency = latency
         self._fault_rate = fault_rate
         self._random = random.Random(seed)
@@ -105,7 +79,9 @@ class AirportsApi:
     def _application(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/stats", self._answer_stats)
-        app.router.add_get("/v1/airports/{icao}", self._counted(self._answer_airport))
+        app.router.add_post("/oauth/token", self._answer_token)
+        app.router.add_get("/v1/airports/{icao}", self._counted(self._allowed(self._answer_airport)))
+        app.router.add_post("/v1/inspections", self._counted(self._allowed(self._answer_inspection)))
         app.router.add_route("*", "/{unknown:.*}", self._counted(self._answer_unknown))
         return app
 
@@ -141,12 +117,14 @@ class AirportsApi:
         self.stats.connections -= self._is_new_connection(request)
         return web.json_response(self.stats.as_dict())
 
+    async def _answer_token(self, request: web.Request) -> web.Response:
+        self.stats.connections -= self._is_new_connection(request)
+        self.stats.tokens += 1
+        return await self.tokens.answer(request)
+
     async def _answer_airport(self, request: web.Request) -> web.Response:
         icao = request.match_info["icao"]
-        if not self._is_allowed(request):
-            challenge = {"WWW-Authenticate": 'Bearer realm="airports"'}
-            return _error(401, "Send the header 'Authorization: Bearer <token>'.", challenge)
-        fault = self._fault(icao)
+        fault = self._fault(f"GET {icao}")
         if fault is not None:
             return fault
         try:
@@ -154,21 +132,42 @@ class AirportsApi:
         except KeyError:
             return _error(404, f"No airport has the ICAO code {icao!r}.")
 
+    async def _answer_inspection(self, request: web.Request) -> web.Response:
+        icao = (await request.json())["icao"]
+        if is_too_high(icao):
+            return _error(422, f"{icao} lies above {HIGHEST_FT} ft, where no inspector goes.")
+        key = request.headers.get("Idempotency-Key")
+        number = self._inspections.book(key)
+        self.stats.effects = self._inspections.count
+        # Booked already: a fault here is an answer that gets lost, as they do.
+        fault = self._fault(f"POST {key}")
+        return fault or web.json_response({"data": {"number": number}}, status=201)
+
     async def _answer_unknown(self, request: web.Request) -> web.Response:
         return _error(404, f"Nothing at {request.method} {request.path}; try GET /v1/airports/KJFK.")
 
-    def _is_allowed(self, request: web.Request) -> bool:
-        given = request.headers.get("Authorization", "").encode()
-        return hmac.compare_digest(given, f"Bearer {self._token}".encode())
+    def _allowed(self, handler: Handler) -> Handler:
+        async def answer(request: web.Request) -> web.Response:
+            if self._is_allowed(request):
+                return await handler(request)
+            challenge = {"WWW-Authenticate": 'Bearer realm="airports"'}
+            return _error(401, "Send the header 'Authorization: Bearer <token>'.", challenge)
 
-    def _fault(self, icao: str) -> web.Response | None:
-        # Never twice in a row for one airport: whoever repeats a refused request gets its answer.
-        if icao in self._refused:
-            self._refused.remove(icao)
+        return answer
+
+    def _is_allowed(self, request: web.Request) -> bool:
+        kind, _, given = request.headers.get("Authorization", "").partition(" ")
+        is_static = hmac.compare_digest(given.encode(), self._token.encode())
+        return kind == "Bearer" and (is_static or self.tokens.accepts(given))
+
+    def _fault(self, question: str) -> web.Response | None:
+        # Never twice in a row for one question: whoever repeats a refused request gets its answer.
+        if question in self._refused:
+            self._refused.remove(question)
             return None
         if self._random.random() >= self._fault_rate:
             return None
-        self._refused.add(icao)
+        self._refused.add(question)
         if self._random.random() < 0.5:
             return _error(429, "Too many requests.", {"Retry-After": self._random.choice("01")})
         return _error(503, "Out of order for a moment.")

@@ -11,6 +11,7 @@ from aiohttp import ClientResponse, ClientSession
 
 from http_enrich_demo import airports
 from http_enrich_demo.api import AirportsApi, run_in_thread
+from http_enrich_demo.stats import Stats
 
 TOKEN = "the-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -154,3 +155,13 @@ def test_the_api_in_a_thread_serves_callers_that_are_not_async() -> None:
         assert api.stats.requests == 1
 
     assert answer == {"data": airports.facts("EGLL")}
+
+
+def test_the_busiest_second_is_found_however_it_is_laid() -> None:
+    times = iter([0.0, 0.9, 1.1, 1.5, 1.8, 3.0])
+    stats = Stats(clock=lambda: next(times))
+    for _ in range(6):
+        stats.arrived()
+
+    assert stats.busiest_second == 4  # from 0.9 to 1.8
+    assert stats.as_dict()["busiest_second"] == 4

@@ -19,8 +19,9 @@ import pytest
 
 from http_enrich_demo.airflow_env import DAGS, environment
 from http_enrich_demo.airports import codes, write_source
-from http_enrich_demo.api import Stats, run_in_thread
+from http_enrich_demo.api import run_in_thread
 from http_enrich_demo.run_dag import DagResult, run_dag
+from http_enrich_demo.stats import Stats
 from http_enrich_demo.verify import check_table
 
 TOKEN = "canary+token/for:tests=7"

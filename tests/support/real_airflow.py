@@ -1,0 +1,170 @@
+"""A whole Airflow on SQLite, with Spark and the airport API, driven through its REST API."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from http_enrich_demo.airflow_env import DAGS, environment, web_settings
+from http_enrich_demo.airports import codes, write_source
+from http_enrich_demo.api import AirportsApi, run_in_thread
+from http_enrich_demo.processes import free_ports
+from http_enrich_demo.rest import AirflowRest
+from http_enrich_demo.serving import serving
+from http_enrich_demo.verify import Report, check_table
+
+ROWS = 200
+TOKEN = "canary+token/for:tests=8"
+PARTS = ("api-server", "scheduler", "dag-processor")
+PARALLELISM = 3
+SECONDS = 900
+"""More than anything here takes on a busy machine."""
+
+FINISHED = {"success", "failed"}
+_IGNORED = shutil.ignore_patterns("__pycache__")
+SETTINGS = {
+    "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
+    # New files are seen at once, and old ones are not read again and again.
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
+    # No runs but those that a test asks for; else a DAG that is switched on first does yesterday.
+    "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+    # How soon it is noticed that the process of a task is gone: five minutes by default.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "25",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
+}
+SPARK = {
+    "spark.ui.enabled": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.memory": "600m",
+    # Two hundred rows need neither two hundred partitions nor code made to measure.
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.codegen.wholeStage": "false",
+    # A JVM that lives for ten seconds does not earn back what its better compiler costs.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+
+
+class RealAirflow:
+    """The running Airflow, as its tests see it: `data` has its tables, `dags` its DAG files."""
+
+    def __init__(self, rest: AirflowRest, api: AirportsApi, folder: Path) -> None:
+        self.rest, self.api = rest, api
+        self.data, self.dags, self.log = folder / "data", folder / "dags", folder / "airflow.log"
+
+    def unpause(self, dag_id: str) -> None:
+        """Switch the DAG on as soon as Airflow has parsed it."""
+        self.wait_for(lambda: dag_id in self.dag_ids(), f"the DAG {dag_id}")
+        self.rest.patch(f"/dags/{dag_id}", {"is_paused": False})
+
+    def dag_ids(self) -> list[str]:
+        """Return the ids of all DAGs."""
+        return [dag["dag_id"] for dag in self.rest.get("/dags", limit=100)["dags"]]
+
+    def backfill(self, dag_id: str, first: date, last: date, **options: Any) -> None:
+        """Backfill the days from *first* to *last*, and wait until all runs of the DAG have ended."""
+        backfill = self.start_backfill(dag_id, first, last, **options)
+        self.wait_until_done(dag_id)
+        self._close(backfill)
+
+    def start_backfill(self, dag_id: str, first: date, last: date, **options: Any) -> int:
+        """Begin to backfill the days from *first* to *last* and return the id of the backfill."""
+        self.unpause(dag_id)
+        window = {"from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z"}
+        return int(self.rest.post("/backfills", {"dag_id": dag_id, **window, **options})["id"])
+
+    def _close(self, backfill: int) -> None:
+        # The scheduler looks once in half a minute for backfills that are over; until then
+        # there cannot be another one of that DAG.
+        if self.rest.get(f"/backfills/{backfill}")["completed_at"] is None:
+            self.rest.put(f"/backfills/{backfill}/cancel")
+
+    def trigger(self, dag_id: str) -> str:
+        """Run the DAG now and return the id of the run."""
+        self.unpause(dag_id)
+        run = self.rest.post(f"/dags/{dag_id}/dagRuns", {"logical_date": None})
+        return str(run["dag_run_id"])
+
+    def clear(self, dag_id: str, run_id: str) -> None:
+        """Have the tasks of that run done again, as the button "Clear" does."""
+        body = {"dry_run": False, "only_failed": False, "reset_dag_runs": True, "dag_run_id": run_id}
+        self.rest.post(f"/dags/{dag_id}/clearTaskInstances", body)
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """Return what Airflow says about DAG files that it cannot load."""
+        errors: list[dict[str, Any]] = self.rest.get("/importErrors")["import_errors"]
+        return errors
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return the runs of the DAG, in the order in which they have started."""
+        runs: list[dict[str, Any]] = self.rest.get(f"/dags/{dag_id}/dagRuns", order_by="start_date")[
+            "dag_runs"
+        ]
+        return runs
+
+    def states(self, dag_id: str) -> dict[str, str]:
+        """Return the state of each run of the DAG by the day that it works on."""
+        return {day_of(run): str(run["state"]) for run in self.runs(dag_id)}
+
+    def wait_until_done(self, dag_id: str) -> None:
+        """Wait until no run of the DAG is waiting or running."""
+        self.wait_for(
+            lambda: all(run["state"] in FINISHED for run in self.runs(dag_id)), f"the runs of {dag_id}"
+        )
+
+    def task(self, dag_id: str, run_id: str, task_id: str = "enrich") -> dict[str, Any]:
+        """Return what Airflow knows about the task of that run."""
+        return self.rest.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}")
+
+    def figures(self, dag_id: str, run_id: str, task_id: str = "enrich", index: int = -1) -> dict[str, Any]:
+        """Return what the task of that run has returned."""
+        task = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
+        query = {"map_index": index, "deserialize": "true"}
+        value: dict[str, Any] = self.rest.get(f"{task}/xcomEntries/return_value", **query)["value"]
+        return value
+
+    def check_day(self, day: date, table: str = "airports") -> Report:
+        """Compare that day's partition of the table with what the API answers from."""
+        return check_table(self.data / table, partition={"day": day.isoformat()}, expected_icaos=codes(ROWS))
+
+    def wait_for(self, done: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
+        """Wait until something is *done*; raises `AssertionError` that names *what* it was."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, f"no end of {what}; Airflow's log is {self.log}"
+            time.sleep(0.5)
+
+
+@contextmanager
+def real_airflow(folder: Path, settings: dict[str, str]) -> Iterator[RealAirflow]:
+    """Run it with its files in *folder* and some *settings* more; nothing of it is left after the block."""
+    write_source(folder / "data" / "source", limit=ROWS)
+    for dags in (DAGS, Path(__file__).parent / "dags"):
+        shutil.copytree(dags, folder / "dags", ignore=_IGNORED, dirs_exist_ok=True)
+    conf = folder / "conf"
+    conf.mkdir()
+    (conf / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in SPARK.items()))
+    with run_in_thread(TOKEN, latency=(0.005, 0.02), fault_rate=0.05) as (url, api):
+        env = environment(
+            folder / "home",
+            folder / "dags",
+            data=folder / "data",
+            api_url=url,
+            token=TOKEN,
+            master="local[2]",
+        )
+        env |= web_settings(*free_ports(3)) | SETTINGS | {"SPARK_CONF_DIR": str(conf)} | settings
+        with serving(env, folder / "airflow.log", PARTS) as airflow:
+            yield RealAirflow(airflow.rest, api, folder)
+
+
+def day_of(run: Mapping[str, Any]) -> str:
+    """Return the day that a run works on."""
+    return str(run["partition_key"] or run["data_interval_start"])[:10]
