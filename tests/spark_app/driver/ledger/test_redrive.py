@@ -270,14 +270,18 @@ def test_a_mended_pipeline_does_it_with_the_same_keys_and_secrets_from_where_the
     monkeypatch.setenv("AIRFLOW_CONN_API", '{"password": "canary"}')
     steps = [{"type": "idempotency_key"}, {"type": "bearer", "token": "${conn.api.password}"}]
     with web_server(lambda r: ok(r) if "X-Mended" in r.headers else web.Response(status=500)) as server:
-        data = pipeline(tmp_path, server.url, middleware=steps)
+        endpoint = {"headers": {"X-Run": "${run.id}"}}
+        data = pipeline(tmp_path, server.url, middleware=steps, endpoint=endpoint)
         recipe = Recipe("test", data, {}, RunInfo(id="r1"))
         first = run_pipeline(spark, recipe.load(), recipe.run, recipe=recipe)
         written = b"".join(file.read_bytes() for file in Path(first.folder).rglob("*") if file.is_file())
         wrong = Recipe("wrong.yaml", {**data, "response": {"keep_body": True}}, {}, RunInfo())
         with pytest.raises(RunError, match=r"wrong\.yaml: response is not as it was in the run"):
             redrive_run(spark, first.folder, instead=wrong)
-        mended = {**data, "endpoint": {**data["endpoint"], "headers": {"X-Mended": "yes"}}}
+        mended = {
+            **data,
+            "endpoint": {**data["endpoint"], "headers": {"X-Run": "${run.id}", "X-Mended": "1"}},
+        }
         second = redrive_run(
             spark, first.folder, instead=Recipe("mended.yaml", mended, {}, RunInfo(id="another"))
         )
@@ -286,6 +290,7 @@ def test_a_mended_pipeline_does_it_with_the_same_keys_and_secrets_from_where_the
     assert b"canary" not in written
     assert second.healed == 1
     assert [each["Authorization"] for each in server.headers] == ["Bearer canary"] * 2
+    assert [each["X-Run"] for each in server.headers] == ["r1"] * 2
     assert len({each["Idempotency-Key"] for each in server.headers}) == 1
 
 
