@@ -43,6 +43,8 @@ def web_settings(port: int, worker_log_port: int, trigger_log_port: int) -> dict
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        # A machine that is busy with Spark may take longer than five seconds to start a task.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         # The defaults are fixed ports, over which two Airflows on one machine would fall.
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log_port),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log_port),

@@ -93,9 +93,8 @@ def _undisturbed() -> Iterator[None]:
 def _wait_for_end(process: subprocess.Popen[bytes], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while True:
-        process.poll()  # collects the program itself, which would stay in the list as a zombie otherwise
         if not _members(process.pid):
-            process.wait()  # it may have ended just now
+            process.wait()  # it has ended, but who has started it has to ask how
             return True
         if time.monotonic() > deadline:
             return False

@@ -36,7 +36,7 @@ SETTINGS = {
     # No runs but those that a test asks for; else a DAG that is switched on first does yesterday.
     "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
     # How soon it is noticed that the process of a task is gone: five minutes by default.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "25",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
 }
@@ -115,9 +115,11 @@ class RealAirflow:
 
     def wait_until_done(self, dag_id: str) -> None:
         """Wait until no run of the DAG is waiting or running."""
-        self.wait_for(
-            lambda: all(run["state"] in FINISHED for run in self.runs(dag_id)), f"the runs of {dag_id}"
-        )
+        self.wait_for(lambda: not self.is_busy(dag_id), f"the runs of {dag_id}")
+
+    def is_busy(self, dag_id: str) -> bool:
+        """Tell whether a run of the DAG is waiting or running."""
+        return any(run["state"] not in FINISHED for run in self.runs(dag_id))
 
     def task(self, dag_id: str, run_id: str, task_id: str = "enrich") -> dict[str, Any]:
         """Return what Airflow knows about the task of that run."""

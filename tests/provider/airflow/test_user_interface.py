@@ -1,0 +1,43 @@
+"""A user backfills five days in the browser, and reads the report."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from playwright.sync_api import expect
+
+from http_enrich_provider.links import TAB_ROUTE
+from tests.support.airflow_pages import airflow_pages
+from tests.support.real_airflow import ROWS, RealAirflow
+
+FIRST, DAYS = date(2026, 4, 1), 5
+
+
+def test_a_backfill_of_five_days_in_the_browser(airflow: RealAirflow) -> None:
+    days = [FIRST + timedelta(days=number) for number in range(DAYS)]
+    airflow.wait_for(lambda: "airports_daily" in airflow.dag_ids(), "the DAG")
+    with airflow_pages(airflow.rest) as user:
+        user.open("/dags/airports_daily")
+        user.switch_on()
+        user.fill_in_backfill(days[0], days[-1])
+        user.screenshot("backfill-form")
+        user.page.get_by_role("button", name="Run Backfill").click()
+        user.page.get_by_text("Backfill in progress").wait_for()
+        user.open("/dags/airports_daily/runs?run_type=backfill")
+        user.page.get_by_text("Running").first.wait_for()
+        user.screenshot("backfill-running")
+        runs = user.page.locator("tbody tr")
+        expect(runs.filter(has_text="Success")).to_have_count(DAYS)
+        user.screenshot("backfill-done")
+        user.page.get_by_role("link", name="backfill__").first.click()
+        user.page.locator("a[href*='/runs/'][href$='/tasks/enrich']").first.click()
+        user.page.locator(f"a[href$='/plugin/{TAB_ROUTE}']:not([target])").first.click()
+        report = user.page.frame_locator("iframe[title='Enrichment report']")
+        report.locator(".plot svg.main-svg").first.wait_for()
+        user.screenshot("enrichment-report")
+        shown = report.locator("body").inner_text()
+
+    assert "airports" in shown
+    assert str(ROWS) in shown
+    assert [airflow.check_day(day).rows for day in days] == [ROWS] * DAYS
+    assert [airflow.states("airports_daily")[str(day)] for day in days] == ["success"] * DAYS
