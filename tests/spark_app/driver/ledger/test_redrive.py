@@ -228,7 +228,7 @@ def test_a_redrive_that_dies_again_and_again_ends_with_each_row_once(
             except Killed:
                 pass
 
-    assert step > 20
+    assert step > 15
     assert set(asked(server).values()) == {1, 2}
     dead = [row[0] for row in rows(spark, tmp_path, "dead")] if "dead" in sections else []
     table = rows(spark, tmp_path)
