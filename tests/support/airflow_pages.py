@@ -36,9 +36,11 @@ class AirflowPages:
         self.page.goto(f"{self._url}{path}")
 
     def switch_on(self) -> None:
-        """Switch the open DAG on."""
-        self.page.get_by_test_id("toggle-pause").click()
-        expect(self.page.get_by_test_id("toggle-pause")).to_have_attribute("data-state", "checked")
+        """Switch the open DAG on, if it is off."""
+        switch = self.page.get_by_test_id("toggle-pause")
+        if switch.get_attribute("data-state") != "checked":
+            switch.click()
+        expect(switch).to_have_attribute("data-state", "checked")
 
     def fill_in_backfill(self, first: date, last: date) -> None:
         """Press Trigger on the page of a DAG, and fill in the form of a backfill."""
