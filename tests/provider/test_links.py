@@ -24,7 +24,7 @@ PIPELINE: dict[str, Any] = {
 
 
 class Instance:
-    """A task instance that writes down what is pushed."""
+    """A task instance that writes down which links are pushed."""
 
     dag_id, task_id, run_id = "d", "group.enrich", "scheduled__2026-11-26T00:00:00+00:00"
 
@@ -33,7 +33,8 @@ class Instance:
         self.pushed: list[tuple[str, str]] = []
 
     def xcom_push(self, key: str, value: str) -> None:
-        self.pushed.append((key, value))
+        if key.endswith("_link"):
+            self.pushed.append((key, value))
 
 
 @pytest.fixture(autouse=True)

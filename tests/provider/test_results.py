@@ -43,7 +43,7 @@ def test_the_whole_report_is_an_xcom(fake_spark: FakeSpark) -> None:
     ctx = context()
     operator(fake_spark.will(PUBLISHED)).execute(ctx)
 
-    assert ctx["ti"].xcoms == {REPORT_KEY: {**REPORT, "kind": None}}
+    assert ctx["ti"].xcoms[REPORT_KEY] == {**REPORT, "kind": None}
 
 
 @pytest.mark.parametrize(("retry", "error"), [(False, AirflowFailException), (True, AirflowException)])

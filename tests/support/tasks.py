@@ -50,6 +50,7 @@ class TaskInstance:
     """Keeps what is pushed to XCom."""
 
     stats_tags: Mapping[str, str] = {}
+    dag_id, run_id, task_id, map_index = "d", "r1", "enrich", -1
 
     def __init__(self) -> None:
         self.xcoms: dict[str, Any] = {}
