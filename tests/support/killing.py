@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from tests.support import spark_cluster
@@ -86,10 +87,16 @@ def _cancel_job(_: Driver, place: Place, __: random.Random) -> bool:
     """Cancel what is running as a person does, on Spark's web pages."""
     pages = f"http://127.0.0.1:{place.settings['spark.ui.port']}"
     applications = f"{pages}/api/v1/applications"
-    application = _read(applications)[0]["id"]
-    jobs = _read(f"{applications}/{application}/jobs?status=running")
-    for job in jobs:
-        urlopen(f"{pages}/jobs/job/kill/?id={job['jobId']}", data=b"").close()
+    try:
+        application = _read(applications)[0]["id"]
+        jobs = _read(f"{applications}/{application}/jobs?status=running")
+        for job in jobs:
+            urlopen(f"{pages}/jobs/job/kill/?id={job['jobId']}", data=b"").close()
+    except HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False  # the run has ended meanwhile, and its pages with it
     return bool(jobs)
 
 

@@ -148,8 +148,10 @@ class Seeds:
 
 def selected(request: pytest.FixtureRequest) -> list[int]:
     here = [each for each in request.session.items if each.nodeid.startswith(request.node.nodeid)]
-    seeds = [each.callspec.params["seed"] for each in here if isinstance(each, pytest.Function)]
-    return [seed for seed in seeds if isinstance(seed, int)]
+    found = [
+        each.callspec for each in here if isinstance(each, pytest.Function) and hasattr(each, "callspec")
+    ]
+    return [seed for each in found if isinstance(seed := each.params["seed"], int)]
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +176,6 @@ def test_whatever_dies_the_table_is_that_of_an_undisturbed_run(
     rows, run, sinks, seen, asked = results[seed].result()
 
     found = table(*sinks.folders)
-    assert run.died
     assert (found.rows, found.length) == (truth(rows), rows)
     assert run.figures["rows_out"] + run.figures["dead"] == run.figures["rows_in"] == rows
     assert all(counts <= sinks.whole[folder] for folder, counts in seen.items())
@@ -185,3 +186,10 @@ def test_whatever_dies_the_table_is_that_of_an_undisturbed_run(
         f"seed {seed}: {rows} rows, {run.died} died, {run.starts} starts, {redone} of {asked.total()} redone"
     )
     assert 0 <= redone <= len(run.died) * SLOTS * BATCH * 1.5 * ATTEMPTS
+
+
+def test_hardly_a_seed_has_done_no_harm(results: dict[int, Future[Result]]) -> None:
+    """A fault may come too late for its run, but not so often that the others prove nothing."""
+    harmless = [seed for seed, result in results.items() if not result.result().run.died]
+
+    assert len(harmless) <= len(results) // 4
