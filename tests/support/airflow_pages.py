@@ -49,9 +49,11 @@ class AirflowPages:
         dialog.get_by_text("Backfill", exact=True).click()
         for place, day in enumerate((first, last)):
             self.page.get_by_test_id("datetime-input").nth(place).click()
-            self.page.get_by_placeholder("YYYY/MM/DD").locator("visible=true").fill(f"{day:%Y/%m/%d}")
+            written = self.page.get_by_placeholder("YYYY/MM/DD").locator("visible=true")
+            written.fill(f"{day:%Y/%m/%d}")
             self.page.get_by_placeholder("HH:mm").locator("visible=true").fill("00:00")
             dialog.get_by_role("heading").first.click()  # closes the calendar
+            expect(written).to_have_count(0)
 
     def screenshot(self, name: str) -> None:
         """Keep what the page shows as `build/screenshots/<name>.png`."""
