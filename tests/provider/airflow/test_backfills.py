@@ -118,7 +118,6 @@ def test_days_that_run_side_by_side_share_the_limit_of_the_api(airflow: RealAirf
     tasks = [airflow.task("airports_oauth2", run["dag_run_id"]) for run in airflow.runs("airports_oauth2")]
 
     # Each run keeps to 1.015 times its share; between its permits and the server a busy machine stands.
-    # A busy machine moves requests together on their way; without shares there were twice as many.
     assert airflow.api.stats.busiest_second <= LIMIT * 1.3
     assert most_at_a_time(tasks) == SLOTS
     assert [airflow.check_day(day, "airports_oauth2").rows for day in days] == [ROWS] * 3
