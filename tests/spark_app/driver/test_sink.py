@@ -112,6 +112,7 @@ def test_figures_are_all_that_is_left_after_publishing(spark: SparkSession, tmp_
         "done.json",
         "epoch-1.lease",
         "report.json",
+        "run.json",
     ]
 
 
