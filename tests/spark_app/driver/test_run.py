@@ -268,7 +268,8 @@ def test_a_run_that_was_given_up_publishes_nothing_and_says_why(spark: SparkSess
             tmp_path, server.url, middleware=[breaker], execution={"concurrency": 2, "max_error_rate": 1}
         )
         with pytest.raises(
-            RunError, match=r"^the API is in trouble; .*: gave up: http\S+ has been failing for .*\(HTTP status 503\)"
+            RunError,
+            match=r"^the API is in trouble; .*: gave up: http\S+ has been failing for .*\(HTTP status 503\)",
         ) as caught:
             run(spark, data)
 
