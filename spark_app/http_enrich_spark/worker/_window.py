@@ -142,6 +142,10 @@ class Window(Generic[T, W, R]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._finished:
-            self._results.put(self._complete(self._finished))
-            self._finished = []
+        finished, self._finished = self._finished, []
+        if not finished:
+            return
+        try:
+            self._results.put(self._complete(finished))
+        except Exception as error:  # noqa: BLE001 - a timer has nobody else to tell
+            self._results.put(error)

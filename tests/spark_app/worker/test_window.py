@@ -150,6 +150,16 @@ def test_an_exception_in_the_work_ends_the_run(worker: Worker) -> None:
         flat(Window(worker.loop, work, list, concurrency=3).run(iter(range(100))))
 
 
+def test_an_exception_in_what_is_done_for_many_at_once_ends_the_run(worker: Worker) -> None:
+    """Fewer items than the concurrency are handed over by a timer, behind which nobody waits."""
+
+    def finish(items: list[int]) -> list[int]:
+        raise ValueError(items)
+
+    with pytest.raises(ValueError, match="0"):
+        within(PATIENCE, lambda: flat(Window(worker.loop, slow_down, finish, concurrency=50).run(iter([0]))))
+
+
 def test_an_exception_in_the_input_ends_the_run(worker: Worker) -> None:
     def items() -> Iterator[int]:
         yield from range(20)
