@@ -17,10 +17,12 @@ setup:  ## Make .venv, and install Java if it is missing
 demo: setup  ## Enrich 28,298 airports: Airflow, Spark and a local API
 	@$(RUN) .venv/bin/python -m http_enrich_demo demo $(ARGS)
 
+WORKERS ?= 2
+
 test: setup  ## Run the tests, for which PostgreSQL and Chromium are installed if they are missing
 	@scripts/ensure_postgres.sh
 	@scripts/ensure_chromium.sh
-	@$(RUN) .venv/bin/python -m pytest $(ARGS)
+	@$(RUN) .venv/bin/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
 
 SEEDS ?= 200
 FIRST ?= 0

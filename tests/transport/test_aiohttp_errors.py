@@ -206,8 +206,10 @@ def test_a_plain_exception_while_writing_may_have_been_sent(error: type[Exceptio
     assert (found.kind, found.sent) == ("invalid_request", Sent.MAYBE_SENT)
 
 
-def descendants(kind: type[Exception]) -> set[type[Exception]]:
-    return {kind}.union(*(descendants(each) for each in kind.__subclasses__()))
+def descendants(kind: type[Exception]) -> list[type[Exception]]:
+    """Return *kind* and what derives from it, in the same order in each process that runs tests."""
+    found = {kind}.union(*(descendants(each) for each in kind.__subclasses__()))
+    return sorted(found, key=lambda each: (each.__name__, each.__module__))
 
 
 @pytest.mark.parametrize(

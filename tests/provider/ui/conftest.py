@@ -33,7 +33,8 @@ def web(database: Database) -> Iterator[Web]:
         yield web
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright lives, no other loop can run in this thread.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         path = shutil.which("chromium") or shutil.which("chromium-browser")

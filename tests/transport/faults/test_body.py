@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from contextlib import AsyncExitStack
 from time import process_time
 
@@ -13,7 +12,7 @@ from http_enrich_transport._body import decode
 from http_enrich_transport._errors import BodyError
 from tests.support import codings
 from tests.support.children import in_child
-from tests.support.codings import CODED, MIB, TEXT, answer
+from tests.support.codings import CODED, MIB, TEXT, answer, gzipped
 from tests.support.faults import Outcome, attempt, engine_for, outcome
 from tests.support.peer import Peer, repeating, sending, serving
 
@@ -65,7 +64,7 @@ async def test_the_limit_holds_to_the_byte(fields: str, limit: int, expected: Ou
 
 async def test_the_limit_is_for_the_decoded_body() -> None:
     """B3"""
-    async with serving(answer(gzip.compress(bytes(101)), "gzip")) as server:
+    async with serving(answer(gzipped(bytes(101)), "gzip")) as server:
         over = await attempt(server.url, max_response_bytes=100)
         within = await attempt(server.url, max_response_bytes=101)
 
@@ -114,7 +113,7 @@ async def test_a_coding_that_is_cut_short(coding: str, kept: float) -> None:
         *(pytest.param(b"plain text", each, id=f"B5-{each}-not-coded") for each in ("gzip", "zstd")),
         pytest.param(CODED["gzip"], "compress", id="B5-unknown"),
         pytest.param(CODED["gzip"], "gzip;q=1", id="B5-odd"),
-        pytest.param(gzip.compress(CODED["gzip"]), "gzip, gzip", id="B5-double"),
+        pytest.param(gzipped(CODED["gzip"]), "gzip, gzip", id="B5-double"),
     ],
 )
 async def test_a_coding_that_is_broken_or_not_ours(body: bytes, coding: str) -> None:
@@ -132,7 +131,7 @@ async def test_a_body_that_is_not_coded_at_all(coding: str) -> None:
 
 async def test_two_codings_in_lines_of_their_own() -> None:
     """B5"""
-    assert outcome(await fetched(gzip.compress(CODED["gzip"]), "gzip", "gzip")) == CODING
+    assert outcome(await fetched(gzipped(CODED["gzip"]), "gzip", "gzip")) == CODING
 
 
 @pytest.mark.parametrize(
@@ -144,7 +143,7 @@ async def test_two_codings_in_lines_of_their_own() -> None:
         (CODED["gzip"], "x-gzip", TEXT),
         (CODED["gzip"], " GZip ", TEXT),
         (b"plain", "identity", b"plain"),
-        (gzip.compress(b""), "gzip", b""),
+        (gzipped(b""), "gzip", b""),
         *((b"", each, b"") for each in ("gzip", "deflate", "br", "zstd", "compress")),
     ],
 )
@@ -172,7 +171,7 @@ async def test_a_coding_without_a_body(method: str, head: str) -> None:
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
 def test_a_body_of_nothing_but_beginnings_takes_no_time(coding: str) -> None:
     """B3: each of half a million empty pieces would cost time, but nothing of the limit."""
-    empty = gzip.compress(b"") if coding == "gzip" else codings.zstd.compress(b"")
+    empty = gzipped(b"") if coding == "gzip" else codings.zstd.compress(b"")
     started = process_time()
 
     with pytest.raises(BodyError, match="too many pieces"):
