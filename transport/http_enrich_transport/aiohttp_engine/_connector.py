@@ -6,10 +6,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 
 from http_enrich_transport._deadlines import Attempt, Phase
 from http_enrich_transport.config import AiohttpEngineConfig, TcpConnectionConfig
@@ -17,8 +19,9 @@ from http_enrich_transport.network._dns import HostResolver
 from http_enrich_transport.network._egress import EgressBlockedError, EgressPolicy
 from http_enrich_transport.network._tls import ssl_context
 
+from ._cork import Cork, CorkedHandler
+
 if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import AddrInfoType, Connection
     from aiohttp.tracing import Trace
@@ -40,8 +43,8 @@ class Connector(aiohttp.TCPConnector):
     """
     aiohttp's pool, but it vets addresses, notes what it does, and gives out clean connections only.
 
-    The three methods that begin with an underscore and override are private in
-    aiohttp, which is why its version is capped.
+    The three methods that begin with an underscore and override, and `_factory`, are
+    private in aiohttp, which is why its version is capped.
     """
 
     def __init__(self, config: AiohttpEngineConfig, egress: EgressPolicy) -> None:
@@ -57,12 +60,16 @@ class Connector(aiohttp.TCPConnector):
             socket_factory=self._vetted_socket,
             **_keepalive(tcp),
         )
+        self._factory = partial(self._handler, Cork(self._loop))
         self._egress = egress
         self.on_miss: Callable[[Peer], object] = lambda peer: None
         """Told for which peer there is no idle connection."""
         self._connect_timeout = config.connect_timeout
         # The parameter of that name warns that it will go away.
         self._ssl_shutdown_timeout = _CLOSE_NOTIFY_SECONDS
+
+    def _handler(self, cork: Cork) -> ResponseHandler:
+        return CorkedHandler(self._loop, cork)
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
