@@ -28,6 +28,7 @@ from http_enrich_spark._logs import log_to, logger
 from http_enrich_spark.coordinator import Client, Link
 from http_enrich_transport import TransportEngine, TransportRuntimeFactory, new_event_loop
 
+from ._garbage import collect_seldom
 from ._plan import WorkerPlan
 from ._request import RequestBuilder
 from ._tally import Tally
@@ -229,6 +230,7 @@ class WorkerResourceManager:
             if self.plan.link is not None:
                 await self._connect(self.plan.link)
             self.handler = build_chain(with_defaults(self.plan.middleware), engine, self._runtime)
+            collect_seldom()
             self._opened.set_result(None)
             await asyncio.Event().wait()
         finally:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 from http_enrich_spark.worker import WorkerPlan, WorkerResourceManager
+from http_enrich_spark.worker._garbage import THRESHOLDS
 from http_enrich_spark.worker._manager import MAX_PLANS
 from tests.support.chain import row
 from tests.support.deadline import within
@@ -79,6 +80,13 @@ def test_equal_plans_share_a_manager(managers: list[WorkerResourceManager]) -> N
     managers += [WorkerResourceManager.get(each) for each in plans]
 
     assert len({id(each) for each in managers}) == 1
+
+
+def test_a_process_that_has_opened_one_collects_garbage_seldom(managers: list[WorkerResourceManager]) -> None:
+    managers.append(WorkerResourceManager.get(plan()))
+
+    assert gc.get_threshold() == THRESHOLDS
+    assert gc.get_freeze_count() > 10_000
 
 
 @pytest.mark.parametrize(
