@@ -20,6 +20,9 @@ FALLBACK = 10.0
 RETRY_AFTER = 3.0
 """Seconds for which it does so until it asks the driver again."""
 
+AHEAD = 0.8
+"""Of the time for which permits are good, the share that is asked for ahead: some wait for their turn."""
+
 
 class RemotePermits:
     """
@@ -34,6 +37,9 @@ class RemotePermits:
         self._booked: deque[tuple[float, float]] = deque()
         self._low = 0
         self._unused = 0
+        self._used = 0
+        self._counted_from = clock()
+        self._good_for = 0.0
         self._waiting = 0
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
@@ -86,6 +92,7 @@ class RemotePermits:
             if now < at:
                 return False
             booked.popleft()
+            self._used += 1
             if len(booked) <= self._low:
                 self._refill()
             return True
@@ -115,10 +122,9 @@ class RemotePermits:
         wait = max(self._nothing_before, self._paused_until) - self._clock()
         if wait > 0:
             await asyncio.sleep(wait)
-        # For rows that are there, and one to come: permits for whom nobody comes are lost.
-        want, unused = 1 + max(0, self._waiting - len(self._booked)), self._unused
-        self._unused = 0
         asked = self._clock()
+        want, unused = self._wanted(asked), self._unused
+        self._unused = 0
         lease = await self._ask(want, unused)
         if lease is None:
             self._unused += unused
@@ -127,6 +133,13 @@ class RemotePermits:
             self._answered_at = self._clock()
             self._keep(lease, asked)
         self._news.set()
+
+    def _wanted(self, now: float) -> int:
+        """Return how many rows there are, or will be while permits are good: what nobody uses is lost."""
+        seconds, used = now - self._counted_from, self._used
+        self._counted_from, self._used = now, 0
+        to_come = used / seconds * self._good_for * AHEAD if seconds > 0 else 0
+        return max(1 + self._waiting - len(self._booked), int(to_come), 1)
 
     def _do_without(self, asked: float) -> None:
         self._answered_at = asked if self._answered_at is None else self._answered_at
@@ -143,4 +156,5 @@ class RemotePermits:
         good_for = max(lease.good_for - late, lease.good_for / 2)
         self._booked.extend((came + delay, came + delay + good_for) for delay in lease.delays)
         self._low = len(lease.delays) // 2
+        self._good_for = lease.good_for
         self._nothing_before = came + lease.ready_in if not lease.delays else -math.inf

@@ -248,3 +248,24 @@ def test_unused_permits_of_a_paced_window_are_gone() -> None:
         return (await shared.lease(1, unused=1)).delays
 
     assert run(main()) == [pytest.approx(0.1, rel=0.02)]
+
+
+def test_a_limit_that_is_hardly_used_costs_few_messages() -> None:
+    """A row takes 200 µs of CPU, a message as much."""
+
+    async def main() -> tuple[int, int]:
+        shared = book(Rate(1_000_000, 1.0))
+        asked = 0
+
+        async def ask(want: int, unused: int) -> Lease:
+            nonlocal asked
+            asked += 1
+            return await shared.lease(want, unused)
+
+        own = LocalPermits([Rate(1_000_000, 1.0)], clock=clock, sleep=asyncio.sleep)
+        times = await send(RemotePermits(ask, own, clock=clock), 5.0, 125, random.Random(0))
+        return len(times), asked
+
+    rows, asked = run(main())
+    assert rows > 20_000
+    assert rows / asked > 80
