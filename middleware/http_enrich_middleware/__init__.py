@@ -1,7 +1,8 @@
 """Everything about a request that is not the network: a chain built once per worker."""
 
 from ._advice import AUTHORIZING, Advice, advice
-from ._chain import build_chain
+from ._bulk import Bulk
+from ._chain import build_bulk_chain, build_chain
 from ._exchange import (
     CIRCUIT_OPEN,
     DEADLINE_EXCEEDED,
@@ -47,6 +48,7 @@ __all__ = [
     "Advice",
     "Ask",
     "Brake",
+    "Bulk",
     "DeferredConfig",
     "Failure",
     "Grant",
@@ -77,6 +79,7 @@ __all__ = [
     "Verdict",
     "WorkerRuntime",
     "advice",
+    "build_bulk_chain",
     "build_chain",
     "origin_of",
     "parse_middleware",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from http_enrich_transport import Sent, TransportEngine, TransportErrorKind, TransportResponse
 
+from ._bulk import Bulk
 from ._exchange import DEADLINE_EXCEEDED, RUN_STOPPED, Failure, Handler, Middleware, RequestExchange
 from ._registry import MiddlewareConfig, build
 from ._runtime import WorkerRuntime
@@ -28,7 +30,25 @@ def build_chain(
     the failure like any other.
     """
     runtime = replace(runtime or WorkerRuntime(), send=engine.send)
-    built = [(config.type, build(config, runtime)) for config in configs]
+    return _folded(_built(configs, runtime), engine, runtime)
+
+
+def build_bulk_chain(
+    configs: Sequence[MiddlewareConfig], engine: TransportEngine, runtime: WorkerRuntime
+) -> tuple[Bulk, Handler]:
+    """Build the same in two parts: outermost steps that can be done for many rows at once, and the rest."""
+    runtime = replace(runtime, send=engine.send)
+    built = _built(configs, runtime)
+    apart = list(takewhile(lambda each: isinstance(each[1], Step) and each[1].bulk, built))
+    bulk = Bulk([(name, step) for name, step in apart if isinstance(step, Step)])
+    return bulk, _folded(built[len(apart) :], engine, runtime)
+
+
+def _built(configs: Sequence[MiddlewareConfig], runtime: WorkerRuntime) -> list[tuple[str, Middleware]]:
+    return [(config.type, build(config, runtime)) for config in configs]
+
+
+def _folded(built: list[tuple[str, Middleware]], engine: TransportEngine, runtime: WorkerRuntime) -> Handler:
     inner: Handler = _nowhere
     name, middleware = "transport", _sending(engine, runtime)
     steps: list[tuple[str, Step]] = []

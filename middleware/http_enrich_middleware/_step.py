@@ -44,6 +44,14 @@ class Step:
     after: After = _leave
     waits: bool = False
     """Whether `before` may return something to be waited for; None says that there is nothing."""
+    clock: Callable[[], float] | None = None
+    """If given, `after` gets a pair: what `before` has returned, and the seconds by it since then."""
+    bulk: bool = False
+    """
+    Whether it may be done for many rows at once, some time before they are sent and after they are answered.
+
+    Then it looks at no clock but that of `clock`, and at nothing that other rows change meanwhile.
+    """
 
     async def __call__(self, exchange: RequestExchange, call_next: Handler) -> RequestExchange:
         """Do what the chain does for several at a time."""
@@ -54,14 +62,15 @@ class Step:
         except NotSentError as error:
             exchange.failure = error.failure
             return exchange
+        started = self.clock() if self.clock is not None else 0.0
         exchange = await call_next(exchange)
-        self.after(exchange, kept)
+        self.after(exchange, kept if self.clock is None else (kept, self.clock() - started))
         return exchange
 
     @property
     def looks_before(self) -> bool:
         """Whether there is anything to do on the way to the API."""
-        return self.before is not _nothing
+        return self.before is not _nothing or self.clock is not None
 
     @property
     def looks_after(self) -> bool:

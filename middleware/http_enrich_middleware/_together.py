@@ -17,64 +17,70 @@ def together(steps: Sequence[Named], name: str, middleware: Middleware, call_nex
 
     It raises nothing but cancellation: whatever of them raises costs its row.
     """
-    entering = [(step.before, step.waits) for _, step in steps if step.looks_before]
-    leaving = _leaving(steps)
+    entering = [(step.before, step.waits, step.clock) for _, step in steps if step.looks_before]
+    leaving = leaving_of(steps)
 
     async def handle(exchange: RequestExchange) -> RequestExchange:
         kept: list[Any] = [None]
         try:
-            for before, waits in entering:
+            for before, waits, clock in entering:
                 got = before(exchange)
                 if waits and got is not None:
                     got = await got
-                kept.append(got)
+                kept.append(got if clock is None else (got, clock()))
             done = await middleware(exchange, call_next)
             if done is not exchange:
                 exchange = _checked(done)
         except Exception as error:  # noqa: BLE001 - one row must not take the task with it
-            exchange.failure, entered = _explained(error, steps, name, len(kept) - 1)
+            exchange.failure, entered = explained(error, steps, name, len(kept) - 1)
             _leave(exchange, leaving, kept, entered)
             return exchange
         # The same as _leave, but for the call.
-        for step, after, slot, _ in leaving:
+        for step, after, slot, _, clock in leaving:
             try:
-                after(exchange, kept[slot])
+                after(exchange, kept[slot] if clock is None else _since(kept[slot], clock))
             except Exception as error:  # noqa: BLE001 - see above
-                exchange.failure = _raised(step, error)
+                exchange.failure = raised(step, error)
         return exchange
 
     return handle
 
 
-_Leaving = tuple[str, Callable[[RequestExchange, Any], None], int, int]
-"""Name, function, where what its `before` has returned is kept, and its place among the steps."""
+Leaving = tuple[str, Callable[[RequestExchange, Any], None], int, int, Callable[[], float] | None]
+"""Name, function, where what its `before` has returned is kept, its place among the steps, and its clock."""
 
 
-def _leaving(steps: Sequence[Named]) -> list[_Leaving]:
-    found: list[_Leaving] = []
+def _since(kept: tuple[Any, float], clock: Callable[[], float]) -> tuple[Any, float]:
+    got, started = kept
+    return got, clock() - started
+
+
+def leaving_of(steps: Sequence[Named]) -> list[Leaving]:
+    """Return what *steps* do on the way back, innermost first."""
+    found: list[Leaving] = []
     slots = 0
     for place, (name, step) in enumerate(steps):
         slots += step.looks_before
         if step.looks_after:
-            found.append((name, step.after, slots if step.looks_before else 0, place))
+            found.append((name, step.after, slots if step.looks_before else 0, place, step.clock))
     return found[::-1]
 
 
-def _explained(error: Exception, steps: Sequence[Named], inner: str, done: int) -> tuple[Failure, int]:
+def explained(error: Exception, steps: Sequence[Named], inner: str, done: int) -> tuple[Failure, int]:
     """Return what *error* means after *done* calls of a `before`, and the place of the step it is from."""
     named = [(place, name) for place, (name, step) in enumerate(steps) if step.looks_before]
     place, name = [*named, (len(steps), inner)][done]
-    return error.failure if isinstance(error, NotSentError) else _raised(name, error), place
+    return error.failure if isinstance(error, NotSentError) else raised(name, error), place
 
 
-def _leave(exchange: RequestExchange, leaving: list[_Leaving], kept: list[Any], entered: int) -> None:
+def _leave(exchange: RequestExchange, leaving: list[Leaving], kept: list[Any], entered: int) -> None:
     """Let the steps before the place *entered* have their look at what became of the row."""
-    for name, after, slot, place in leaving:
+    for name, after, slot, place, clock in leaving:
         if place < entered:
             try:
-                after(exchange, kept[slot])
+                after(exchange, kept[slot] if clock is None else _since(kept[slot], clock))
             except Exception as error:  # noqa: BLE001 - one row must not take the task with it
-                exchange.failure = _raised(name, error)
+                exchange.failure = raised(name, error)
 
 
 class _NoExchangeError(Exception):
@@ -87,7 +93,7 @@ def _checked(done: object) -> RequestExchange:
     raise _NoExchangeError(type(done).__name__)
 
 
-def _raised(name: str, error: Exception) -> Failure:
+def raised(name: str, error: Exception) -> Failure:
     """Return the failure of a row on which the middleware called *name* has raised *error*."""
     if isinstance(error, _NoExchangeError):
         what = f"returned a {error} instead of the exchange"

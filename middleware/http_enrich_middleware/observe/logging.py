@@ -41,14 +41,14 @@ class Config(MiddlewareConfig):
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it counts lines per worker process."""
-    log, clock = _Log(config, runtime), runtime.clock
+    log = _Log(config, runtime)
 
-    def end(exchange: RequestExchange, started: float) -> None:
+    def end(exchange: RequestExchange, begun: tuple[None, float]) -> None:
         level = log.level_of(exchange)
         if level is not None:
-            log.write(level, exchange, clock() - started)
+            log.write(level, exchange, begun[1])
 
-    return Step(lambda _: clock(), end)
+    return Step(after=end, clock=runtime.clock)
 
 
 class _Log:

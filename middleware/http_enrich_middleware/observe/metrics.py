@@ -27,21 +27,20 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         from ._opentelemetry import duration_observer
 
         runtime.observers.append(duration_observer())
-    metrics, clock = runtime.metrics, runtime.clock
+    metrics = runtime.metrics
     rows = metrics.rows
 
-    def begin(exchange: RequestExchange) -> tuple[int, float]:
-        return exchange.attempts, clock()
+    def begin(exchange: RequestExchange) -> int:
+        return exchange.attempts
 
     def end(exchange: RequestExchange, begun: tuple[int, float]) -> None:
-        before, started = begun
+        before, seconds = begun
         attempts, response = exchange.attempts, exchange.response
         status = None if response is None else response.status
         # A row's first attempt is no retry, whether this step has seen it or an earlier pass has.
         retries = attempts - (before or 1) if attempts > 1 else 0
-        ms = (clock() - started) * 1000
-        rows.append((exchange.error_kind, status, attempts - before, retries, ms))
+        rows.append((exchange.error_kind, status, attempts - before, retries, seconds * 1000))
         if len(rows) >= AT_ONCE:
             metrics.count()
 
-    return Step(begin, end)
+    return Step(begin, end, clock=runtime.clock, bulk=True)

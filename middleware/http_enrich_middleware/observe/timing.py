@@ -24,17 +24,16 @@ class Config(MiddlewareConfig):
 
 def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     """Build the middleware; it keeps no state."""
-    clock, names = runtime.clock, _Names()
+    names = _Names()
 
-    def begin(exchange: RequestExchange) -> tuple[float, dict[str, float]]:
+    def begin(exchange: RequestExchange) -> dict[str, float]:
         # Inside retry, there is what earlier attempts have spent.
-        before = _spent(exchange) if exchange.attempts or exchange.spent else _NOTHING
-        return clock(), before
+        return _spent(exchange) if exchange.attempts or exchange.spent else _NOTHING
 
-    def end(exchange: RequestExchange, begun: tuple[float, dict[str, float]]) -> None:
-        started, before = begun
+    def end(exchange: RequestExchange, begun: tuple[dict[str, float], float]) -> None:
+        before, total = begun
         metadata = exchange.metadata
-        metadata["timing.total_ms"] = f"{(clock() - started) * 1000:.3f}"
+        metadata["timing.total_ms"] = f"{total * 1000:.3f}"
         if before is _NOTHING and not (exchange.queued or exchange.connected or exchange.spent):
             # Most rows have waited for nothing but their answer.
             if exchange.served > 0:
@@ -46,7 +45,7 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
             if seconds > 0:
                 metadata[names[what]] = f"{seconds * 1000:.3f}"
 
-    return Step(begin, end)
+    return Step(begin, end, clock=runtime.clock, bulk=True)
 
 
 _NOTHING: dict[str, float] = {}

@@ -25,4 +25,4 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         "worker.started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
 
-    return Step(before=lambda exchange: exchange.metadata.update(facts))
+    return Step(before=lambda exchange: exchange.metadata.update(facts), bulk=True)

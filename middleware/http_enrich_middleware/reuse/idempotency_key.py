@@ -86,7 +86,7 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
             raise _no_key("a column of source.id cannot be written down") from None
         exchange.idempotency_key = key
 
-    return Step(before=set_key)
+    return Step(before=set_key, bulk=True)
 
 
 def _no_key(why: str) -> NotSentError:

@@ -36,6 +36,7 @@ class _Item(msgspec.Struct, gc=False):
     position: int
     exchange: RequestExchange | None
     refused: HttpRecord | None = None
+    kept: list[Any] = []
     requested_at: int = 0
     elapsed_ms: float = 0.0
 
@@ -75,6 +76,7 @@ class EnrichBatches:
                 exchanger.run,
                 exchanger.finish,
                 concurrency=plan.concurrency,
+                begin=exchanger.begin,
                 alive=lambda: manager.alive,
             )
             columns = [*manager.builder.columns, *plan.id_columns]
@@ -91,14 +93,14 @@ class _Exchanger:
     """
     Takes rows through request, chain and record.
 
-    Requests and records are made for many rows at a time: between two answers of a network, the same
-    takes twice as long.
+    Requests and records are made for many rows at a time, and so is what the outermost steps of the chain
+    do: between two answers of a network, the same takes twice as long.
     """
 
     def __init__(self, manager: WorkerResourceManager) -> None:
         self._build = manager.builder.build
         self._id_starts = len(manager.builder.columns)
-        self._handler = manager.handler
+        self._bulk, self._handler = manager.bulk, manager.handler
         self._run_state = manager.run
         self._tally = manager.tally
         self._keep = Keep(manager.plan.keep_headers, manager.plan.keep_body, manager.redactor)
@@ -118,8 +120,15 @@ class _Exchanger:
             return _Item(batch, position, None, unsent("invalid_request", str(error)))
         return _Item(batch, position, RequestExchange(request, row_id=tuple(row[self._id_starts :])))
 
+    def begin(self, items: Sequence[_Item]) -> None:
+        """Take rows that have a request into the chain."""
+        enter = self._bulk.enter
+        for item in items:
+            if item.exchange is not None:
+                item.kept = enter(item.exchange)
+
     async def run(self, item: _Item) -> _Item:
-        """Take a row through the chain."""
+        """Take a row through the rest of the chain."""
         exchange, stopped = item.exchange, self._run_state.stopped
         if exchange is None:
             return item
@@ -128,6 +137,8 @@ class _Exchanger:
             item.exchange, item.refused = None, unsent(RUN_STOPPED, self._keep.redactor.text(stopped))
             return item
         item.requested_at, started = time.time_ns() // 1000, time.monotonic()
+        if exchange.failure is not None:
+            return item  # a step did not let it enter
         try:
             item.exchange = await self._handler(exchange)
             item.elapsed_ms = (time.monotonic() - started) * 1000
@@ -145,6 +156,7 @@ class _Exchanger:
             assert http is not None  # noqa: S101 - it has one of the two
             self._tally.note_unsent(http)
             return http
+        self._bulk.leave(exchange, item.kept, item.elapsed_ms / 1000)
         if http is None:
             http = self._recorded(exchange, item)
         self._tally.note(http, exchange)

@@ -15,12 +15,13 @@ from dataclasses import replace
 from typing import ClassVar
 
 from http_enrich_middleware import (
+    Bulk,
     Handler,
     Redactor,
     RunState,
     Snapshot,
     WorkerRuntime,
-    build_chain,
+    build_bulk_chain,
     with_defaults,
 )
 from http_enrich_spark._ending import at_end
@@ -127,6 +128,7 @@ class WorkerResourceManager:
         self.tally = Tally(Counter())
         self._client: Client | None = None
         self.loop = new_event_loop()
+        self.bulk: Bulk
         self.handler: Handler
         self._job = plan.job
         self._runtime: WorkerRuntime
@@ -229,7 +231,8 @@ class WorkerResourceManager:
             self.tally = Tally(self._runtime.counters)
             if self.plan.link is not None:
                 await self._connect(self.plan.link)
-            self.handler = build_chain(with_defaults(self.plan.middleware), engine, self._runtime)
+            steps = with_defaults(self.plan.middleware)
+            self.bulk, self.handler = build_bulk_chain(steps, engine, self._runtime)
             collect_seldom()
             self._opened.set_result(None)
             await asyncio.Event().wait()

@@ -22,6 +22,7 @@ HTTP_DDL = (
 )
 """The column as Spark knows it."""
 
+_SENT = {each: str(each) for each in Sent}
 _TEXT_MAP = pa.map_(pa.string(), pa.string())
 _FIELDS: list[tuple[str, pa.DataType]] = [
     ("status", pa.int32()),
@@ -73,14 +74,15 @@ def record(exchange: RequestExchange, *, requested_at: int, elapsed_ms: float, k
     response = exchange.response
     found = response.headers if response else {}
     body = response.body if response and keep.body else b""
-    message = exchange.error_message
+    kind = exchange.error_kind
+    message = None if kind is None else exchange.error_message
     hide = keep.redactor.text
     return HttpRecord(
-        status=exchange.status,
-        outcome=outcome(exchange),
-        error_kind=exchange.error_kind,
+        status=response.status if response else None,
+        outcome="ok" if kind is None and exchange.verdict is None else outcome(exchange),
+        error_kind=kind,
         error=None if message is None else _clean(hide(message)),
-        sent=str(exchange.sent),
+        sent=_SENT[exchange.sent],
         attempts=exchange.attempts,
         elapsed_ms=elapsed_ms,
         requested_at=requested_at,

@@ -30,7 +30,7 @@ class Window(Generic[T, W, R]):
     """
     Keeps up to *concurrency* items in work and hands results over as they finish.
 
-    *work* is done for each item, and *finish* for many of them at once, both on the event loop.
+    *work* is done for each item, *begin* and *finish* for many of them at once, all on the event loop.
     At most three times *concurrency* items are taken from the input ahead of
     their results, so memory does not grow with the partition. Order is not kept.
     """
@@ -42,10 +42,11 @@ class Window(Generic[T, W, R]):
         finish: Callable[[list[W]], list[R]],
         *,
         concurrency: int,
+        begin: Callable[[Sequence[T]], None] = lambda items: None,
         alive: Callable[[], bool] = lambda: True,
     ) -> None:
         self._loop = loop
-        self._work, self._complete = work, finish
+        self._begin, self._work, self._complete = begin, work, finish
         self._concurrency = concurrency
         self._alive = alive
         self._waiting: deque[T] = deque()
@@ -108,6 +109,11 @@ class Window(Generic[T, W, R]):
             consumer.cancel()
 
     def _feed(self, chunk: Sequence[T]) -> None:
+        try:
+            self._begin(chunk)
+        except Exception as error:  # noqa: BLE001 - raised again on Spark's thread
+            self._results.put(error)
+            return
         self._waiting.extend(chunk)
         idle, self._idle = self._idle, []
         for consumer in idle:

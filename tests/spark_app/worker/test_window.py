@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from queue import SimpleQueue
 
 import pytest
@@ -158,6 +158,32 @@ def test_an_exception_in_what_is_done_for_many_at_once_ends_the_run(worker: Work
 
     with pytest.raises(ValueError, match="0"):
         within(PATIENCE, lambda: flat(Window(worker.loop, slow_down, finish, concurrency=50).run(iter([0]))))
+
+
+def test_items_are_begun_many_at_once_before_any_of_them_is_in_work(worker: Worker) -> None:
+    begun: list[int] = []
+    sizes: list[int] = []
+
+    def begin(items: Sequence[int]) -> None:
+        assert threading.current_thread() is worker.thread
+        begun.extend(items)
+        sizes.append(len(items))
+
+    async def work(item: int) -> int:
+        return int(item in begun)
+
+    found = flat(Window(worker.loop, work, list, concurrency=4, begin=begin).run(iter(range(10))))
+
+    assert found == [1] * 10
+    assert sizes == [4, 4, 2]
+
+
+def test_an_exception_in_what_begins_many_at_once_ends_the_run(worker: Worker) -> None:
+    def begin(items: Sequence[int]) -> None:
+        raise LookupError("cannot begin")
+
+    with pytest.raises(LookupError, match="cannot begin"):
+        flat(Window(worker.loop, slow_down, list, concurrency=4, begin=begin).run(iter(range(10))))
 
 
 def test_an_exception_in_the_input_ends_the_run(worker: Worker) -> None:
