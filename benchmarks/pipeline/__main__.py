@@ -28,7 +28,12 @@ def main() -> None:
     """Measure the scenarios, and print and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=20_000, help="rows per contender and round")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=20_000,
+        help="rows per contender and round; `cpu` takes five times as many",
+    )
     parser.add_argument("--many", type=int, default=1_000_000, help="rows that shall be as fast as a tenth")
     parser.add_argument("--warm", type=int, default=500, help="rows before each run that do not count")
     parser.add_argument("--only", choices=NAMES, nargs="+", default=NAMES, help="scenarios (all)")
