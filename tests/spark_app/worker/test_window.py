@@ -27,6 +27,9 @@ class Worker:
         if self.thread.is_alive():
             self.loop.call_soon_threadsafe(self.loop.stop)
             self.thread.join()
+        # One turn, for a loop that a test had stopped just before it was told to.
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
         self.loop.run_until_complete(self._cancel_all())
         self.loop.close()
 
