@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._exchange import RequestExchange
-from ._together import Named, explained, leaving_of, raised
+from ._together import Named, explained, leave, leaving_of
+
+Kept = tuple[list[Any], int]
+"""What the steps have returned, and how many of them a row has passed."""
 
 
 class Bulk:
@@ -22,27 +25,21 @@ class Bulk:
         self._entering = [step.before for _, step in steps if step.looks_before]
         self._leaving = leaving_of(steps)
 
-    def enter(self, exchange: RequestExchange) -> list[Any]:
+    def enter(self, exchange: RequestExchange) -> Kept:
         """
         Take a row through the steps on its way to the API; returns what `leave` wants to have.
 
         A row that has a failure now must not be sent.
         """
-        kept: list[Any] = [len(self._steps)]
+        kept: list[Any] = [None]
         try:
             for before in self._entering:
                 kept.append(before(exchange))
         except Exception as error:  # noqa: BLE001 - one row must not take the others with it
-            exchange.failure, kept[0] = explained(error, self._steps, "", len(kept) - 1)
-        return kept
+            exchange.failure, entered = explained(error, self._steps, "", len(kept) - 1)
+            return kept, entered
+        return kept, len(self._steps)
 
-    def leave(self, exchange: RequestExchange, kept: list[Any], seconds: float) -> None:
+    def leave(self, exchange: RequestExchange, kept: Kept, seconds: float) -> None:
         """Take a row through the same steps on its way back, *seconds* after it has left them."""
-        entered = kept[0]
-        for name, after, slot, place, clock in self._leaving:
-            if place < entered:
-                got = kept[slot] if slot else None
-                try:
-                    after(exchange, got if clock is None else (got, seconds))
-                except Exception as error:  # noqa: BLE001 - see above
-                    exchange.failure = raised(name, error)
+        leave(exchange, self._leaving, *kept, seconds)

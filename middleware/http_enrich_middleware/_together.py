@@ -33,9 +33,9 @@ def together(steps: Sequence[Named], name: str, middleware: Middleware, call_nex
                 exchange = _checked(done)
         except Exception as error:  # noqa: BLE001 - one row must not take the task with it
             exchange.failure, entered = explained(error, steps, name, len(kept) - 1)
-            _leave(exchange, leaving, kept, entered)
+            leave(exchange, leaving, kept, entered)
             return exchange
-        # The same as _leave, but for the call.
+        # The same as leave, but for the call.
         for step, after, slot, _, clock in leaving:
             try:
                 after(exchange, kept[slot] if clock is None else _since(kept[slot], clock))
@@ -73,12 +73,25 @@ def explained(error: Exception, steps: Sequence[Named], inner: str, done: int) -
     return error.failure if isinstance(error, NotSentError) else raised(name, error), place
 
 
-def _leave(exchange: RequestExchange, leaving: list[Leaving], kept: list[Any], entered: int) -> None:
-    """Let the steps before the place *entered* have their look at what became of the row."""
+def leave(
+    exchange: RequestExchange,
+    leaving: list[Leaving],
+    kept: list[Any],
+    entered: int,
+    seconds: float | None = None,
+) -> None:
+    """
+    Let the steps before the place *entered* have their look at what became of the row.
+
+    With *seconds* nothing of `kept` says when the row has entered: it was away for so long.
+    """
     for name, after, slot, place, clock in leaving:
         if place < entered:
             try:
-                after(exchange, kept[slot] if clock is None else _since(kept[slot], clock))
+                got = kept[slot]
+                if clock is not None:
+                    got = _since(got, clock) if seconds is None else (got, seconds)
+                after(exchange, got)
             except Exception as error:  # noqa: BLE001 - one row must not take the task with it
                 exchange.failure = raised(name, error)
 

@@ -20,7 +20,7 @@ FALLBACK = 10.0
 RETRY_AFTER = 3.0
 """Seconds for which it does so until it asks the driver again."""
 
-AHEAD = 0.8
+USABLE = 0.8
 """Of the time for which permits are good, the share that is asked for ahead: some wait for their turn."""
 
 
@@ -138,7 +138,7 @@ class RemotePermits:
         """Return how many rows there are, or will be while permits are good: what nobody uses is lost."""
         seconds, used = now - self._counted_from, self._used
         self._counted_from, self._used = now, 0
-        to_come = used / seconds * self._good_for * AHEAD if seconds > 0 else 0
+        to_come = used / seconds * self._good_for * USABLE if seconds > 0 else 0
         return max(1 + self._waiting - len(self._booked), int(to_come), 1)
 
     def _do_without(self, asked: float) -> None:

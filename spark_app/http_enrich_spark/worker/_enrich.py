@@ -36,7 +36,7 @@ class _Item(msgspec.Struct, gc=False):
     position: int
     exchange: RequestExchange | None
     refused: HttpRecord | None = None
-    kept: list[Any] = []
+    kept: Any = None
     requested_at: int = 0
     elapsed_ms: float = 0.0
 

@@ -14,8 +14,8 @@ class Cork:
     Holds back what is written until the loop has been through what was ready.
 
     A system call amid a row's Python throws out of the processor's caches what the next row needs, and
-    wakes the peer for one request at a time. Together they save a quarter of the CPU of a request
-    (`benchmarks/transport.py`); a request that is alone leaves at once.
+    wakes the peer for one request at a time. Together they save a fifth of the CPU of a request
+    (`benchmarks/transport.py`); a request that is alone leaves with the next turn.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
