@@ -60,6 +60,6 @@ def test_two_executors_keep_to_one_limit_and_use_it_while_one_is_killed(tmp_path
     print(f"most in a second: {most_in_a_second(times)}, on average {rate:.1f} of {LIMIT}")
     # What is booked and used keeps to 1.015 (test_book.py). Between that and the API's own clock stands a
     # busy machine, which moves requests together.
-    assert most_in_a_second(times) <= 1.3 * LIMIT
-    assert rate >= 0.6 * LIMIT
+    assert most_in_a_second(times) <= 1.2 * LIMIT
+    assert rate >= 0.7 * LIMIT
     assert len(requests) >= ROWS + 0.05 * ROWS  # retries are in the mix
