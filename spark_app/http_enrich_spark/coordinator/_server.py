@@ -43,8 +43,12 @@ MESSAGES_PER_SECOND = 200
 _HEARD_FOR = 3.0
 """Seconds for which a worker counts as one that can reach the driver."""
 
-_PATIENCE = 8.0
-"""Seconds for which Spark may see more workers than are heard of: they start, and others have died."""
+_PATIENCE = 6.0
+"""
+Seconds for which Spark may see more workers than are heard of: they start, and others have died.
+
+With `_HEARD_FOR` and a look each second it is what a worker waits before it uses its own share, 10 s.
+"""
 
 _START_SECONDS = 30.0
 
@@ -82,7 +86,7 @@ class Coordinator:
         self._heard: dict[str, float] = {}
         self._messages: Counter[tuple[str, int]] = Counter()
         self._paused_until = self._looked_at = -math.inf
-        self._unheard: deque[tuple[float, int]] = deque([(-math.inf, 0)])
+        self._unheard: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
         self._books: dict[str, Book] = {}
         self._desk = TokenDesk(lambda: self._runtime)
         self._loop = asyncio.new_event_loop()

@@ -6,9 +6,11 @@ import asyncio
 import base64
 import pickle
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -116,11 +118,12 @@ def test_a_message_that_comes_twice_counts_once() -> None:
         assert driver.totals().outcomes == {"ok": 1}
 
 
-def test_what_was_not_acknowledged_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_what_was_not_acknowledged_is_sent_again(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     real, lost = _client.call, [True]
 
     async def losing(*args: Any) -> Any:
-        answer = await real(*args)
+        answer = None if lost[0] and way == "there" else await real(*args)
         if lost[0]:
             raise UnreachableError("lost")
         return answer
@@ -184,6 +187,55 @@ def test_a_pause_seen_by_one_worker_reaches_the_others_and_comes_back_as_no_new_
 
     with coordinator(LIMIT) as driver:
         assert asyncio.run(main(driver.link)) == (True, False, 0.0)
+
+
+def test_a_pause_is_told_once() -> None:
+    """Told again with each message, it would never end."""
+
+    async def sees(client: Client, _: Counts, __: RunState) -> list[float]:
+        client.brake.pause(30.0)
+        await client.sync()
+        told = driver._paused_until
+        await client.sync()
+        return [told, driver._paused_until]
+
+    with coordinator(LIMIT) as driver:
+        told, later = asyncio.run(with_client(driver.link, sees))
+
+    assert told == later > 0
+
+
+def test_a_pause_seen_by_one_worker_holds_for_permits_of_others() -> None:
+    """Those that have not heard of it yet."""
+
+    async def main(link: Link) -> bool:
+        async def other(client: Client, _: Counts, __: RunState) -> bool:
+            return await client.permits(LIMIT.cluster_rates()).acquire(asyncio.get_running_loop().time() + 5)
+
+        async def sees(client: Client, _: Counts, __: RunState) -> None:
+            client.brake.pause(30.0)
+            await client.sync()
+
+        await with_client(link, sees)
+        taken: bool = await with_client(link, other)
+        return taken
+
+    with coordinator(LIMIT) as driver:
+        assert not asyncio.run(main(driver.link))
+
+
+def test_a_share_is_left_for_workers_that_are_not_heard_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They use it without asking. One that only starts costs the others nothing."""
+    now, shares = [time.monotonic()], list[float]()
+    with coordinator(LIMIT, busy=lambda: 2) as driver:
+        monkeypatch.setattr(_server, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        for _ in range(12):
+            now[0] += 1.5
+            driver._heard["w"] = now[0]
+            shares.append(driver._reachable_share())
+
+    assert shares[0] == 1.0
+    assert shares[-1] == 0.5
 
 
 def test_two_workers_share_one_limit() -> None:
@@ -332,6 +384,24 @@ async def test_one_token_request_per_token_for_all_workers() -> None:
         assert failed == []
         assert server.served == 150
         assert len(server.issued) == 4  # one, and one for each that was revoked
+
+
+async def test_a_worker_asks_for_a_token_itself_when_the_driver_can_get_none() -> None:
+    """The driver may have no way to the token server."""
+    async with authorizing(AuthorizationServer()) as server:
+        client_id, client_secret = CLIENT
+        entry = {"type": "oauth2_client_credentials", "token_url": server.token_url, "client_id": client_id}
+        config = parse_middleware({**entry, "client_secret": client_secret}, RESOLVED)
+        failed: list[str] = []
+
+        async def work(client: Client, _: Counts, __: RunState) -> None:
+            await rows(client, config, server.url, failed)
+
+        with coordinator(config, base_url=server.url) as driver:
+            await with_client(driver.link, work)
+
+        assert failed == []
+        assert (server.served, len(server.issued)) == (50, 1)
 
 
 def engine_for(url: str) -> TransportEngine:
