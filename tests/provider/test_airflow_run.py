@@ -176,7 +176,7 @@ def test_figures_are_all_that_stays_behind(run: Run) -> None:
     data = run.folder / "data"
     assert sorted(path.name for path in data.iterdir()) == ["_http_enrich", "airports", "source"]
     left = sorted(path.name for path in data.glob("_http_enrich/*/*"))
-    assert left == ["done.json", "epoch-1.lease", "report.json", "run.json"]
+    assert left == ["done-1.json", "epoch-1.lease", "report.json", "run.json"]
     assert not Path(submission).parent.exists()
 
 

@@ -16,7 +16,7 @@ from ._pipeline import (
 from ._problems import PipelineError, Problem
 from ._recipe import Recipe
 from ._references import CONNECTION_FIELDS, Reference, connection_ids
-from ._run_key import RunKey, plain
+from ._run_key import RunKey, differences, plain
 from ._secrets import secret_texts
 from ._template import Template
 from ._yaml import Document, read_document
@@ -42,6 +42,7 @@ __all__ = [
     "check_pipeline",
     "connection_ids",
     "connection_variable",
+    "differences",
     "load_pipeline",
     "plain",
     "plain_options",

@@ -61,7 +61,12 @@ class RunKey:
 
     def changes(self, settings: Mapping[str, Any]) -> list[str]:
         """Return where *settings*, of another key, differ from these, such as `endpoint.params.lang`."""
-        return sorted(set(_differences(settings, self.settings)))
+        return differences(settings, self.settings)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return where *old* and *new*, plain values both, differ, such as `endpoint.params.lang`."""
+    return sorted(set(_differences(old, new)))
 
 
 def plain(value: Any) -> Any:

@@ -11,6 +11,8 @@ from http_enrich_spark.coordinator import Coordinator
 from http_enrich_spark.worker import WorkerPlan
 from http_enrich_transport import TransportEngine, TransportRuntimeFactory
 
+from ._slots import slots_of
+
 
 def coordinator(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> Coordinator:
     """Return the coordinator for a run of *config*, to be entered."""
@@ -32,7 +34,7 @@ def coordinator(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> Co
         config.middleware,
         host=settings.get("spark.driver.host") or "127.0.0.1",
         bind=settings.get("spark.driver.bindAddress"),
-        slots=spark.sparkContext.defaultParallelism,
+        slots=slots_of(spark),
         runtime=runtime,
         busy=lambda: _running_tasks(spark),
         **({"engine": engine} if asks else {}),

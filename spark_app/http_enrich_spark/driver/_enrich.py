@@ -15,6 +15,7 @@ from http_enrich_spark.coordinator import Coordinator
 from http_enrich_spark.worker import HTTP_DDL, EnrichBatches, WorkerPlan
 
 from ._names import RESERVED, quoted
+from ._slots import slots_of
 
 
 def answered_schema(rows: StructType) -> StructType:
@@ -43,8 +44,7 @@ def enrich(
     # mapInArrow stumbles over names with dots and backticks, so there they have others.
     plain = [f"{RESERVED}_{position}" for position in range(len(rows.columns))]
     fields = [StructField(name, field.dataType) for name, field in zip(plain, rows.schema, strict=True)]
-    slots = rows.sparkSession.sparkContext.defaultParallelism
-    plan = WorkerPlan.of(config, run, slots=slots, link=coordinator.link)
+    plan = WorkerPlan.of(config, run, slots=slots_of(rows.sparkSession), link=coordinator.link)
     worker = EnrichBatches(plan, rows.columns, report)
     coordinator.guard(worker.secrets)
     answered = buckets.toDF(*plain).mapInArrow(worker, answered_schema(StructType(fields)))

@@ -39,6 +39,11 @@ class Folder:
         return self.path
 
     @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return str(self._hadoop.getName())
+
+    @property
     def parent(self) -> Folder:
         """The folder that this one is in."""
         return Folder(self._spark, str(self._hadoop.getParent()))
@@ -91,7 +96,7 @@ class Folder:
 
     def publish(self, text: str) -> None:
         """Write a file that is not there yet, so that it is seen whole or not at all."""
-        draft = self.parent / f".{self._hadoop.getName()}.draft"
+        draft = self.parent / f".{self.name}.draft"
         draft.write(text)
         draft.move_to(self)
 

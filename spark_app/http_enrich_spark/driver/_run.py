@@ -8,7 +8,7 @@ import msgspec
 from pyspark.sql import SparkSession
 
 from http_enrich_spark._logs import logger
-from http_enrich_spark.config import PipelineConfig, Recipe, RunInfo, plain
+from http_enrich_spark.config import PipelineConfig, Recipe, RunInfo, differences, plain
 from http_enrich_spark.worker import FAILURES
 from http_enrich_transport import did_you_mean
 
@@ -19,7 +19,7 @@ from ._redrive import Redrive
 from ._report import Report, repeated_report
 from ._summary import RunSummary
 from ._try import Try
-from .ledger import Done, Ledger, last_failures, read
+from .ledger import Done, Ledger, last_done, last_failures, read
 from .sink import sink_exists
 
 
@@ -55,11 +55,14 @@ def report_pipeline(
     """
     _check_session(spark, config)
     ledger = Ledger(spark, config, run)
-    done = None if fresh else ledger.done()
-    if done is not None and done.sinks == sinks_of(config):
-        return _repeated(spark, done, config, ledger)
-    with ledger.epoch(fresh=fresh) as epoch:
-        return Try(spark, config, run, epoch, recipe).run()
+    done = None if fresh else _published(ledger, config)
+    if done is None:
+        with ledger.epoch(fresh=fresh) as epoch:
+            # Whoever had the run may have published it while this try waited for its end.
+            done = None if fresh else _published(ledger, config)
+            if done is None:
+                return Try(spark, config, run, epoch, recipe).run()
+    return _repeated(spark, done, config, ledger)
 
 
 def redrive_run(
@@ -78,7 +81,7 @@ def redrive_run(
     _check_session(spark, config)
     chosen = sorted(only or FAILURES)
     ledger = Ledger(spark, config, recipe.run, only=chosen)
-    done = read(ledger.folder / "done.json", Done)
+    done = last_done(ledger.folder)
     if done is None or done.sinks != sinks_of(config):
         msg = (
             f"{folder}: the run in {ledger.folder} is not published, or into another sink than this pipeline "
@@ -104,12 +107,24 @@ def _check_session(spark: SparkSession, config: PipelineConfig) -> None:
         raise RunError(msg)
 
 
+def _published(ledger: Ledger, config: PipelineConfig) -> Done | None:
+    """Return how the run was published; raises `RunError` if by now it is to go somewhere else."""
+    done = ledger.done()
+    if done is not None and done.sinks != sinks_of(config):
+        changes = ", ".join(differences(done.sinks, sinks_of(config)))
+        msg = (
+            f"this run was published on {done.at}, but {changes} changed since; change it back, or start "
+            "it with --fresh (resume='never' in Airflow) to request everything again"
+        )
+        raise RunError(msg)
+    return done
+
+
 def _repeated(spark: SparkSession, done: Done, config: PipelineConfig, ledger: Ledger) -> Report:
     if not sink_exists(spark, config.sink):
         msg = (
             f"this run was published on {done.at}, but {config.sink.name} is not there any more; start it "
-            f"with --fresh (resume='never' in Airflow), or delete {ledger.folder}/done.json, to request "
-            "everything again"
+            "with --fresh (resume='never' in Airflow) to request everything again"
         )
         raise RunError(msg)
     logger.info("%s: published on %s already, so nothing is requested", config.name, done.at)

@@ -109,7 +109,7 @@ def test_figures_are_all_that_is_left_after_publishing(spark: SparkSession, tmp_
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["_http_enrich", "out", "source"]
     assert sorted(path.name for path in (tmp_path / "_http_enrich").glob("*/*")) == [
-        "done.json",
+        "done-1.json",
         "epoch-1.lease",
         "report.json",
         "run.json",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import reduce
-from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from pyspark.sql import DataFrame, SparkSession
@@ -18,8 +18,9 @@ from http_enrich_spark.config import RunKey
 from http_enrich_spark.driver._facts import Frozen
 from http_enrich_spark.driver._files import Folder
 
+from ._done import Done, is_done, keep_done
 from ._lease import Lease, epochs, lease_name, state_of
-from ._manifest import Done, Manifest, Part, Verdict
+from ._manifest import Manifest, Part, Verdict
 
 _COMMITTER = "mapreduce.fileoutputcommitter.algorithm.version"
 """With 2, a task's file is there for good when the task has ended, and not only when the job has."""
@@ -30,7 +31,8 @@ class Epoch:
     The try that has the run now.
 
     Rows are frozen once and told apart by a number; answers are files of Parquet, one or more per task,
-    that count as soon as their task has ended.
+    that count as soon as their task has ended. With *anew*, what earlier tries have left goes when this one
+    begins, and not before: one that is refused costs nothing.
     """
 
     def __init__(
@@ -41,11 +43,16 @@ class Epoch:
         key: RunKey,
         last: Manifest | None,
         parts: list[Part],
+        *,
+        anew: bool = False,
     ) -> None:
         self._spark, self._key, self._last, self._parts = spark, key, last, parts
+        self._anew = anew
         self.folder, self.lease, self.number = folder, lease, lease.epoch
         self._answers = folder / f"epoch={self.number}"
         self.first = last.first if last else self.number
+        self.token = last.token if last else uuid4().hex[:12]
+        """Twelve hexadecimal digits, the same for all tries that go on with the same rows, and no others."""
         self.input = folder / f"input-{self.first}"
 
     @property
@@ -59,12 +66,6 @@ class Epoch:
         """Whether there are answers of earlier tries."""
         return bool(self._parts)
 
-    @property
-    def token(self) -> str:
-        """Twelve hexadecimal digits, the same for all tries that go on with the same rows."""
-        run = f"{self.folder.path} {self._key.digest} {self.first}"
-        return sha256(run.encode()).hexdigest()[:12]
-
     def begin(self, frozen: Frozen) -> None:
         """Write down what this try starts from; only then others may count on its rows."""
         manifest = Manifest(
@@ -72,6 +73,7 @@ class Epoch:
             settings=self._key.settings,
             digest=self._key.digest,
             first=self.first,
+            token=self.token,
             rows=frozen.rows,
             ids=str(frozen.ids),
             schema=frozen.schema,
@@ -79,7 +81,10 @@ class Epoch:
             parts=self._parts,
         )
         self.lease.check()
-        (self.folder / f"epoch-{self.number}.json").publish(_text(manifest))
+        name = f"epoch-{self.number}.json"
+        (self.folder / name).publish(_text(manifest))
+        if self._anew:
+            tidy(self.folder, stays=(name, self.input.name).__contains__)
 
     def abandon(self) -> None:
         """Delete what was frozen in vain, and the folder if there is nothing in it but this try's lease."""
@@ -94,9 +99,7 @@ class Epoch:
 
     def answers(self, schema: StructType) -> DataFrame:
         """Return what is answered by now, here and in earlier tries."""
-        own = Part(
-            [f"{self._answers.path.rpartition('/')[2]}/{each.below}" for each in self._answers.files()]
-        )
+        own = Part([f"{self._answers.name}/{each.below}" for each in self._answers.files()])
         found = [self._read(part, schema) for part in [*self._parts, own] if part.files]
         empty = self._spark.createDataFrame([], schema)
         return reduce(DataFrame.unionAll, found) if found else empty
@@ -129,10 +132,10 @@ class Epoch:
     def keep(self, progress: Callable[[], tuple[int, int]]) -> None:
         """Hold the lease from here on; when it is lost, what Spark does for this run is cancelled."""
         group = f"http-enrich {self.folder.path} {self.number}"
-        self._spark.sparkContext.setJobGroup(
-            group, f"{self._key.name}, try {self.number}", interruptOnCancel=True
-        )
-        self.lease.keep(lambda: self._spark.sparkContext.cancelJobGroup(group), progress)
+        context: Any = self._spark.sparkContext
+        context.setJobGroup(group, f"{self._key.name}, try {self.number}", interruptOnCancel=True)
+        # Jobs that are still to come, too: between two of them there is nothing to cancel.
+        self.lease.keep(lambda: context._jsc.sc().cancelJobGroupAndFutureJobs(group), progress)
 
     def judge(self, reason: str) -> None:
         """Write down that the answers are too bad: the next try asks for the failed ones again."""
@@ -141,27 +144,28 @@ class Epoch:
     def finish(self, sinks: dict[str, Any], summary: dict[str, Any]) -> None:
         """Write down that the run is published, and delete what is of no more use."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.close(Done(self._key.digest, sinks, at, summary))
+        self.close(Done(self._key.digest, self._key.settings, sinks, at, summary))
 
     def close(self, done: Done) -> None:
         """Write *done* down, and delete what is of no more use."""
-        (self.folder / "done.json").write(_text(done))
+        keep_done(self.folder, self.number, done)
         tidy(self.folder)
         for epoch in epochs(self.folder):
             if epoch < self.number:
                 (self.folder / lease_name(epoch)).delete()
 
 
-KEPT = ("done.json", "report.json", "run.json", "failed")
-"""What stays of a run that was published."""
+def outlives(name: str) -> bool:
+    """Say whether a file of this *name* stays of a run that was published."""
+    return is_done(name) or name in ("report.json", "run.json", "failed")
 
 
-def tidy(folder: Folder, *, kept: tuple[str, ...] = KEPT) -> None:
-    """Delete what is in *folder* but the leases and *kept*; that it fails is no reason to fail the run."""
+def tidy(folder: Folder, *, stays: Callable[[str], bool] = outlives) -> None:
+    """Delete what is in *folder* but leases and what *stays*; that it fails is no reason to fail the run."""
     # Manifests first: without them, nobody takes for whole what is deleted after them.
-    order = sorted(folder.names(), key=lambda name: (not name.startswith("epoch-"), name == "done.json"))
+    order = sorted(folder.names(), key=lambda name: (not name.startswith("epoch-"), is_done(name)))
     for name in order:
-        if name.endswith(".lease") or name in kept:
+        if name.endswith(".lease") or stays(name):
             continue
         try:
             (folder / name).delete()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import msgspec
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from http_enrich_spark._logs import logger
@@ -14,12 +15,12 @@ from http_enrich_spark.config import PipelineConfig, RunInfo, RunKey
 from http_enrich_spark.driver._errors import RunError
 from http_enrich_spark.driver._files import Folder
 
+from ._done import Done, keep_done, last_done
 from ._epoch import Epoch, tidy
 from ._failures import Failures, last_failures
 from ._lease import Lease, epochs
-from ._manifest import Done, Manifest, Part
-
-T = TypeVar("T", bound=msgspec.Struct)
+from ._manifest import Manifest, Part
+from ._records import read
 
 
 class Ledger:
@@ -40,7 +41,7 @@ class Ledger:
 
     def done(self) -> Done | None:
         """Return how the run was published, None if it was not, or by other settings than these."""
-        done = read(self.folder / "done.json", Done)
+        done = last_done(self.folder)
         return done if done is not None and done.digest == self.key.digest else None
 
     @contextmanager
@@ -48,12 +49,12 @@ class Ledger:
         """
         Take the run over from whoever has it, for the block.
 
-        With *fresh* nothing of earlier tries counts, and what they have left is deleted.
+        With *fresh* nothing of earlier tries counts, and what they have left is deleted when this one begins;
+        so it is where the run was published by other settings than these.
         """
         with self._lease() as lease:
-            if fresh or (self.folder / "done.json").exists():
-                tidy(self.folder, kept=())
-            yield self._epoch(lease, None if fresh else self._last_manifest())
+            anew = fresh or self._is_outdated()
+            yield self._epoch(lease, None if anew else self._last_manifest(), anew=anew)
 
     @contextmanager
     def redrive(self) -> Iterator[Epoch]:
@@ -77,11 +78,9 @@ class Ledger:
 
     def _end_redrive(self, failures: Failures) -> None:
         """Do what was left to do for one that has died when all was published and written down."""
-        file = self.folder / "done.json"
-        done = read(file, Done)
+        done = last_done(self.folder)
         if done is not None:
-            ended = msgspec.structs.replace(done, summary=failures.summary)
-            file.write(msgspec.json.encode(ended).decode())
+            keep_done(self.folder, failures.epoch, msgspec.structs.replace(done, summary=failures.summary))
         tidy(self.folder)
 
     @contextmanager
@@ -92,18 +91,34 @@ class Ledger:
             yield lease
         finally:
             lease.end()
+            self._release_jobs()
             self._leave_no_empty_folder()
 
-    def _epoch(self, lease: Lease, last: Manifest | None) -> Epoch:
-        return Epoch(self._spark, self.folder, lease, self.key, last, self._parts(last))
+    def _epoch(self, lease: Lease, last: Manifest | None, *, anew: bool = False) -> Epoch:
+        return Epoch(self._spark, self.folder, lease, self.key, last, self._parts(last), anew=anew)
 
     def _has_begun(self) -> bool:
         places = [name for name in self.folder.names() if name.startswith("publish-")]
         return any((self.folder / name / "begun").exists() for name in places)
 
+    def _release_jobs(self) -> None:
+        """Let what this thread does next with Spark be no job of the run any more: those may be cancelled."""
+        context: Any = self._spark.sparkContext
+        with suppress(Py4JError):
+            context._jsc.clearJobGroup()
+
     def _leave_no_empty_folder(self) -> None:
         if not self._given:
             self.folder.parent.delete_empty()
+
+    def _is_outdated(self) -> bool:
+        """Say whether the run was published by other settings than these, to the log what they were."""
+        done = last_done(self.folder)
+        if done is None or done.digest == self.key.digest:
+            return False
+        changes = ", ".join(self.key.changes(done.settings))
+        logger.warning("%s changed since the run was published on %s, so it starts afresh", changes, done.at)
+        return True
 
     def _last_manifest(self) -> Manifest | None:
         """Return that of the last try with these settings; say what has changed since the last of all."""
@@ -128,15 +143,3 @@ class Ledger:
         if (self.folder / f"epoch-{last.epoch}.failed.json").exists():
             parts = [msgspec.structs.replace(part, only_ok=True) for part in parts]
         return [part for part in parts if part.files]
-
-
-def read(file: Folder, type: type[T]) -> T | None:
-    """Return what *file* holds, None if it is not there; raises `RunError` if it holds something else."""
-    text = file.read()
-    if text is None:
-        return None
-    try:
-        return msgspec.json.decode(text, type=type)
-    except msgspec.DecodeError as error:
-        msg = f"{file} cannot be read ({error}); was it written by another version? Then delete its folder"
-        raise RunError(msg) from error

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-VERSION = 1
+Version = Literal[1]
 """Of the files in a run's folder; another one is not read."""
 
 
@@ -28,32 +28,23 @@ class Manifest(msgspec.Struct, frozen=True):
 
     `first` is the epoch that has frozen the rows, `rows` how many they are, `ids` the fingerprint of
     their ids (a number too large for JSON) and `schema` theirs; `left_out` counts rows that shared an
-    id with one of them.
+    id with one of them. `token` tells what is published from these rows from all else that ever was.
     """
 
     epoch: int
     settings: dict[str, Any]
     digest: str
     first: int
+    token: str
     rows: int
     ids: str
     schema: str
     left_out: int = 0
     parts: list[Part] = []
-    version: int = VERSION
+    version: Version = 1
 
 
 class Verdict(msgspec.Struct, frozen=True):
     """That a try has judged its answers to be too bad to be published, and why."""
 
     reason: str
-
-
-class Done(msgspec.Struct, frozen=True):
-    """That the run was published: by which settings, into which sink, and with what figures."""
-
-    digest: str
-    sinks: dict[str, Any]
-    at: str
-    summary: dict[str, Any]
-    version: int = VERSION

@@ -10,6 +10,7 @@ from http_enrich_spark.driver._files import Folder
 from http_enrich_spark.driver._names import quoted
 
 from ._catalog import FileTable
+from ._check import sink_exists
 from ._files import WRITTEN, Switch, publish_files, stage_of
 from ._flat import FLAT_FORMATS, flat
 from ._jdbc import publish_jdbc
@@ -29,6 +30,8 @@ def publish(
     """
     published, begun = place / "published", place / "begun"
     if published.exists():
+        if begun.read() == _BY_FILES and sink_exists(rows.sparkSession, sink):
+            _clear(rows.sparkSession, sink, token)
         return
     if sink.format == "jdbc":
         begun.write("")
@@ -62,6 +65,12 @@ def _exchange(
     stage = publish_files(ordered, table.files(sink), token)
     table.refresh()
     return stage
+
+
+def _clear(spark: SparkSession, sink: SinkConfig, token: str) -> None:
+    """Delete the table as it was before, which is left if whoever has published died just then."""
+    files = sink if sink.table is None else FileTable(spark, sink.table).files(sink)
+    stage_of(spark, files, token).delete()
 
 
 def published_files(place: Folder) -> list[str] | None:

@@ -17,14 +17,11 @@ from pyspark.sql import SparkSession
 from http_enrich_spark.config import Recipe, RunInfo
 from http_enrich_spark.driver import RunError, RunSummary, _redrive, redrive_run, run_pipeline
 from http_enrich_spark.driver._files import Folder
+from tests.support.dying import Killed
 from tests.support.runs import Sections, ok, pipeline, redrive, run
 from tests.support.web import WebServer, web_server
 
 IDS = [f"{n:02}" for n in range(20)]
-
-
-class Killed(BaseException):
-    """The end of the process."""
 
 
 class Api:

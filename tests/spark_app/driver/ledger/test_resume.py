@@ -1,10 +1,10 @@
-"""A run goes on where its last try has ended, and a run that has ended is not done again."""
+"""A run goes on where its last try has ended."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from http_enrich_spark.config import RunInfo, load_pipeline
 from http_enrich_spark.driver import RunError, RunSummary, _try, run_pipeline
 from http_enrich_spark.driver._enrich import enrich
 from http_enrich_spark.driver.ledger import Epoch
+from tests.support.dying import Killed, dies_after
 from tests.support.runs import Sections, ok, out, pipeline, run, write_ids
 from tests.support.web import web_server
 
@@ -32,49 +33,6 @@ def asked(paths: list[str]) -> Counter[str]:
     return Counter(path.rpartition("/")[2] for path in paths)
 
 
-class Killed(BaseException):
-    """Ends a try as SIGKILL would: nothing of its own code runs any more but `finally`."""
-
-
-def dies_after(
-    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, action: Callable[[], None] = lambda: None
-) -> None:
-    """Let the next call of *name* do its work, and then end the try."""
-    real = getattr(owner, name)
-
-    def call(*args: Any, **kwargs: Any) -> None:
-        monkeypatch.setattr(owner, name, real)
-        real(*args, **kwargs)
-        action()
-        raise Killed
-
-    monkeypatch.setattr(owner, name, call)
-
-
-def test_a_run_that_was_published_is_not_done_again(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a", "b")
-    with web_server(ok) as server:
-        data = pipeline(tmp_path, server.url, sink={"mode": "append"})
-        first = run(spark, data)
-        again = run(spark, data)
-
-    assert asked(server.paths) == {"a": 1, "b": 1}
-    assert (again.repeated, again.rows_out, again.calls) == (True, 2, 2)
-    assert not first.repeated
-    assert len(out(spark, tmp_path)) == 2
-
-
-def test_fresh_does_it_again(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
-    with web_server(ok) as server:
-        config = load_pipeline(pipeline(tmp_path, server.url, sink={"mode": "append"}), environ={})
-        run_pipeline(spark, config, RunInfo())
-        summary = run_pipeline(spark, config, RunInfo(), fresh=True)
-
-    assert (asked(server.paths), summary.repeated, summary.resumed) == ({"a": 2}, False, 0)
-    assert len(out(spark, tmp_path)) == 2
-
-
 def test_every_window_and_every_run_without_one_is_a_run_of_its_own(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -87,23 +45,20 @@ def test_every_window_and_every_run_without_one_is_a_run_of_its_own(
     assert asked(server.paths) == {"a": 4}
 
 
-def test_a_table_that_is_gone_is_not_taken_for_published(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
-    with web_server(ok) as server:
-        data = pipeline(tmp_path, server.url)
-        run(spark, data)
-        (tmp_path / "out").rename(tmp_path / "moved")
-        with pytest.raises(RunError, match="is not there any more; start it with --fresh"):
-            run(spark, data)
-
-
 def test_another_try_asks_only_for_what_is_not_answered(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A task fails for good after others have ended: their answers stay."""
     write_ids(spark, tmp_path, *IDS)
-    with web_server(ok) as server:
-        data = pipeline(tmp_path, server.url, execution={"batch_size": 10})
+
+    async def late(request: web.Request) -> web.Response:
+        # As many are not in this row's task and the one beside it.
+        while request.path.endswith("007") and len(server.paths) < 45:  # noqa: ASYNC110 - tasks decide
+            await asyncio.sleep(0.01)
+        return ok(request)
+
+    with web_server(late) as server:
+        data = pipeline(tmp_path, server.url, transport={"base_timeout": 60}, execution={"batch_size": 10})
 
         def failing(*args: Any) -> Any:
             rows = enrich(*args)
@@ -323,6 +278,29 @@ def test_two_tries_at_once_do_not_both_publish(
     assert not caught.value.retry
     assert [row.id for row in out(spark, tmp_path)] == ["a"]
     assert summaries[0].resumed == 1
+
+
+def test_a_try_that_is_lost_between_two_jobs_of_spark_starts_no_other(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Just then there is nothing to cancel, and a moment later all rows would be requested twice."""
+    write_ids(spark, tmp_path, *IDS)
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url)
+        real = Epoch.write
+
+        def write(self: Epoch, answers: Any) -> None:
+            (self.folder / "epoch-2.lease").write("{}")
+            assert self.lease._thread is not None
+            self.lease._thread.join()  # it ends when it has found that
+            real(self, answers)
+
+        monkeypatch.setattr(Epoch, "write", write)
+        with pytest.raises(RunError, match="another try of this run has taken over"):
+            run(spark, data)
+
+    assert server.paths == []
+    assert spark.range(3).count() == 3  # what is no job of the run's goes on
 
 
 @pytest.mark.parametrize(

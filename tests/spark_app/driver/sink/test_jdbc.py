@@ -18,6 +18,7 @@ from http_enrich_spark.driver._database import Connection
 from http_enrich_spark.driver._files import Folder
 from http_enrich_spark.driver.sink import _jdbc, check_sink, publish, rehearse, sink_exists
 from http_enrich_transport import RESOLVED
+from tests.support.dying import Killed
 from tests.support.postgres import Postgres
 
 DAYS = ["2026-01-01", "2026/01=02", "a b'c ü", None]
@@ -29,10 +30,6 @@ EXPECTED = {
     # The partitions that the new rows have: those of 1 and 3 modulo 4, of which the latter is null.
     "overwrite_partitions": [*NEW, *(n for n in OLD if n % 4 in (0, 2))],
 }
-
-
-class Killed(BaseException):
-    """The end of the process."""
 
 
 def rows(spark: SparkSession, *numbers: int) -> DataFrame:

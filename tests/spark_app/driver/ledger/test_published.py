@@ -1,0 +1,216 @@
+"""A run that was published is not paid for again, whatever has happened to it or to its pipeline."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from http_enrich_spark.config import RunInfo, load_pipeline
+from http_enrich_spark.driver import RunError, run_pipeline
+from http_enrich_spark.driver._files import Folder
+from http_enrich_spark.driver.ledger import Epoch
+from http_enrich_spark.driver.ledger._lease import Lease
+from tests.support.dying import Killed, dies_after
+from tests.support.runs import Sections, ok, out, pipeline, run, write_ids
+from tests.support.web import web_server
+
+IDS = [f"{n:02}" for n in range(20)]
+
+
+def folder_of(folder: Path) -> Path:
+    """Return the folder of the only run."""
+    return next((folder / "_http_enrich").iterdir())
+
+
+def test_it_is_not_done_again(spark: SparkSession, tmp_path: Path) -> None:
+    write_ids(spark, tmp_path, "a", "b")
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, sink={"mode": "append"})
+        first = run(spark, data)
+        again = run(spark, data)
+
+    assert len(server.paths) == 2
+    assert (again.repeated, again.rows_out, again.calls) == (True, 2, 2)
+    assert not first.repeated
+    assert len(out(spark, tmp_path)) == 2
+
+
+def test_fresh_does_it_again(spark: SparkSession, tmp_path: Path) -> None:
+    write_ids(spark, tmp_path, "a")
+    with web_server(ok) as server:
+        config = load_pipeline(pipeline(tmp_path, server.url, sink={"mode": "append"}), environ={})
+        run_pipeline(spark, config, RunInfo())
+        summary = run_pipeline(spark, config, RunInfo(), fresh=True)
+
+    assert (len(server.paths), summary.repeated, summary.resumed) == (2, False, 0)
+    assert len(out(spark, tmp_path)) == 2
+
+
+def test_a_table_that_is_gone_is_not_taken_for_published(spark: SparkSession, tmp_path: Path) -> None:
+    write_ids(spark, tmp_path, "a")
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url)
+        run(spark, data)
+        (tmp_path / "out").rename(tmp_path / "moved")
+        with pytest.raises(RunError, match="is not there any more; start it with --fresh"):
+            run(spark, data)
+
+
+def test_a_try_that_waited_while_it_was_published_does_nothing(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks again when it has the run: the other one may have been publishing already when it came."""
+    write_ids(spark, tmp_path, *IDS)
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, sink={"mode": "append"})
+        run(spark, data)
+        done = folder_of(tmp_path) / "done-1.json"
+        done.rename(tmp_path / "aside")
+        real = Lease.wait_for_others
+
+        def wait(self: Lease) -> None:
+            real(self)
+            (tmp_path / "aside").rename(done)
+
+        monkeypatch.setattr(Lease, "wait_for_others", wait)
+        summary = run(spark, data)
+
+    assert (summary.repeated, len(server.paths)) == (True, len(IDS))
+    assert [row.id for row in out(spark, tmp_path)] == IDS
+
+
+def test_one_whose_settings_changed_starts_afresh_and_says_why(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_ids(spark, tmp_path, "a")
+    with web_server(ok) as server:
+        run(spark, pipeline(tmp_path, server.url))
+        changed = pipeline(tmp_path, server.url, endpoint={"params": {"lang": "en"}})
+        summary = run(spark, {**changed, "sink": {**changed["sink"], "mode": "overwrite"}})
+        done = sorted(each.name for each in folder_of(tmp_path).iterdir())
+
+    assert (summary.repeated, len(server.paths)) == (False, 2)
+    assert [text.partition(" on ")[0] for text in caplog.messages if "changed since" in text] == [
+        "endpoint.params changed since the run was published"
+    ]
+    assert done == ["done-2.json", "epoch-2.lease", "report.json", "run.json"]
+
+
+def test_a_change_that_is_refused_costs_nothing_when_it_is_undone(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_ids(spark, tmp_path, "a")
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, sink={"mode": "append"})
+        run(spark, data)
+        mistyped = {**data, "source": {**data["source"], "id": ["idd"]}}
+        with pytest.raises(RunError, match="idd"):
+            run(spark, mistyped)
+        summary = run(spark, data)
+
+    assert (summary.repeated, len(server.paths)) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"sink": {"mode": "overwrite"}}, "sink.mode"),
+        ({"sink": {"mode": "append", "options": {"compression": "gzip"}}}, "sink.options"),
+        ({"errors": {"dead_letter": {"path": "/dead"}}}, "errors"),
+    ],
+)
+def test_it_cannot_be_published_to_another_place_unseen(
+    spark: SparkSession, tmp_path: Path, changed: Sections, where: str
+) -> None:
+    """Its answers are gone; that they are paid for again has to be asked for."""
+    write_ids(spark, tmp_path, "a")
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, sink={"mode": "append"})
+        run(spark, data)
+        with pytest.raises(RunError, match=rf"was published on .*, but {where}.* changed since; .*--fresh"):
+            run(spark, pipeline(tmp_path, server.url, **{"sink": {"mode": "append"}, **changed}))
+        summary = run(spark, data)
+
+    assert (summary.repeated, len(server.paths)) == (True, 1)
+
+
+def test_a_death_while_that_is_written_down_costs_no_request(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ids(spark, tmp_path, *IDS)
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, sink={"mode": "append"})
+        real = Folder.write
+
+        def write(self: Folder, text: str) -> None:
+            torn = "done-" in self.name
+            real(self, text[: len(text) // 2] if torn else text)
+            if torn:
+                raise Killed
+
+        monkeypatch.setattr(Folder, "write", write)
+        with pytest.raises(Killed):
+            run(spark, data)
+        monkeypatch.setattr(Folder, "write", real)
+        summary = run(spark, data)
+
+    assert (summary.resumed, len(server.paths)) == (20, 20)
+    assert [row.id for row in out(spark, tmp_path)] == IDS
+
+
+def test_what_another_version_has_written_is_not_guessed_at(spark: SparkSession, tmp_path: Path) -> None:
+    write_ids(spark, tmp_path, "a")
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url)
+        run(spark, data)
+        done = folder_of(tmp_path) / "done-1.json"
+        done.write_text(json.dumps({**json.loads(done.read_text()), "version": 2}))
+        with pytest.raises(RunError, match=r"done-1\.json cannot be read .*another version"):
+            run(spark, data)
+
+    assert len(server.paths) == 1
+
+
+def test_a_run_whose_folder_was_deleted_is_another_one(spark: SparkSession, tmp_path: Path) -> None:
+    """What tells in the sink that it was published must not be that of the first."""
+    write_ids(spark, tmp_path, "a")
+    tokens = []
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, sink={"mode": "append"})
+        for _ in range(2):
+            real = Epoch.begin
+
+            def begin(self: Epoch, *args: Any, real: Any = real) -> None:
+                tokens.append(self.token)
+                real(self, *args)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Epoch, "begin", begin)
+                run(spark, data)
+            shutil.rmtree(tmp_path / "_http_enrich")
+
+    assert len(set(tokens)) == 2
+    assert len(out(spark, tmp_path)) == len(server.paths) == 2
+
+
+def test_fresh_forgets_what_an_unfinished_try_has_left(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ids(spark, tmp_path, "a", "b")
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url)
+        config = load_pipeline(data, environ={})
+        dies_after(monkeypatch, Epoch, "write")
+        with pytest.raises(Killed):
+            run_pipeline(spark, config, RunInfo(id="r1"))
+        dies_after(monkeypatch, Epoch, "begin")
+        with pytest.raises(Killed):
+            run_pipeline(spark, config, RunInfo(id="r1"), fresh=True)
+        summary = run_pipeline(spark, config, RunInfo(id="r1"))
+
+    assert (summary.resumed, len(server.paths)) == (0, 4)

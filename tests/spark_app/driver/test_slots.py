@@ -1,0 +1,39 @@
+"""Executors that may still come have a share of the limit."""
+
+from __future__ import annotations
+
+import pytest
+from pyspark import SparkConf
+from pyspark.sql import SparkSession
+
+from http_enrich_spark.driver._slots import slots_of, slots_to_come
+
+ALLOCATION = "spark.dynamicAllocation"
+
+
+@pytest.mark.parametrize(
+    ("settings", "slots"),
+    [
+        ({}, 0),
+        ({f"{ALLOCATION}.maxExecutors": "100"}, 0),
+        ({f"{ALLOCATION}.enabled": "true"}, 0),
+        ({f"{ALLOCATION}.enabled": "true", f"{ALLOCATION}.maxExecutors": "100"}, 100),
+        (
+            {
+                f"{ALLOCATION}.enabled": "true",
+                f"{ALLOCATION}.maxExecutors": "100",
+                "spark.executor.cores": "8",
+                "spark.task.cpus": "2",
+            },
+            400,
+        ),
+    ],
+)
+def test_the_most_executors_count_where_their_number_is_known(settings: dict[str, str], slots: int) -> None:
+    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
+
+    assert slots_to_come(conf) == slots
+
+
+def test_a_session_has_the_slots_that_are_there(spark: SparkSession) -> None:
+    assert slots_of(spark) == 2
