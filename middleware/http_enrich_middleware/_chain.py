@@ -80,6 +80,7 @@ def _sending(engine: TransportEngine, runtime: WorkerRuntime) -> Middleware:
         if exchange.deadline is not None and not _fits(exchange, runtime):
             return exchange
         exchange.attempts += 1
+        run.requests += 1
         started = clock()
         try:
             response = await engine.send(request)

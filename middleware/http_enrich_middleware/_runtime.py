@@ -24,10 +24,12 @@ Observer = Callable[[TransportRequest, TransportResponse, float], None]
 
 
 class RunState:
-    """Whether the run goes on, as far as this worker knows."""
+    """Whether the run goes on, as far as this worker knows, and what it has asked for here."""
 
     stopped: str | None = None
     """Why it was given up; no request is sent from then on."""
+    requests = 0
+    """Attempts of rows that were begun, whatever became of them."""
 
     def stop(self, reason: str) -> None:
         """Give the run up; the first *reason* is kept."""

@@ -258,6 +258,18 @@ async def test_nothing_is_sent_once_the_run_was_given_up() -> None:
     assert (engine.calls, exchange.attempts, exchange.sent) == (0, 0, Sent.NOT_SENT)
 
 
+async def test_requests_are_counted_before_their_answers_are_there() -> None:
+    runtime, seen = FakeTime().runtime, list[int]()
+
+    def serve(_: TransportRequest) -> TransportResponse:
+        seen.append(runtime.run.requests)
+        return answer(503)
+
+    await build_chain([retry.Config()], MemoryEngine(serve), runtime)(row())
+
+    assert seen == [1, 2, 3]
+
+
 @pytest.mark.parametrize("verdict", [Verdict.SUCCESS, Verdict.IGNORE])
 def test_a_verdict_makes_an_answer_fine(verdict: Verdict) -> None:
     exchange = row()

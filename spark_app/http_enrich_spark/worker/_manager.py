@@ -125,7 +125,7 @@ class WorkerResourceManager:
         self.builder = RequestBuilder(plan.endpoint)
         self.redactor = Redactor(plan.secrets)
         self.run = RunState()
-        self.tally = Tally(Counter())
+        self.tally = Tally(Counter(), self.run)
         self._client: Client | None = None
         self.loop = new_event_loop()
         self.bulk: Bulk
@@ -228,7 +228,7 @@ class WorkerResourceManager:
             # Not `async with`: what a warm-up has opened when it is cut short has to be closed as well.
             await engine.__aenter__()
             self._runtime = self._runtime_with(engine)
-            self.tally = Tally(self._runtime.counters)
+            self.tally = Tally(self._runtime.counters, self.run)
             if self.plan.link is not None:
                 await self._connect(self.plan.link)
             steps = with_defaults(self.plan.middleware)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from http_enrich_middleware import RequestExchange
+from http_enrich_middleware import RequestExchange, RunState
 from http_enrich_spark.coordinator import Totals
 
 from ._record import HttpRecord
@@ -14,10 +14,15 @@ AT_ONCE = 500
 
 
 class Tally:
-    """What has happened to rows since it was last taken; *counters* are those of the middleware."""
+    """
+    What has happened to rows since it was last taken; *counters* are those of the middleware.
 
-    def __init__(self, counters: Counter[str]) -> None:
-        self._counters = counters
+    Requests are those of *run*: a row may make many before it ends, and whoever limits them has to know.
+    """
+
+    def __init__(self, counters: Counter[str], run: RunState) -> None:
+        self._counters, self._run = counters, run
+        self._requests = run.requests
         self._taken: Counter[str] = Counter()
         self._reset: Counter[str] = Counter()
         self._rows: list[tuple[str, int, float]] = []
@@ -48,6 +53,7 @@ class Tally:
         """Return what has come since the last time, and begin anew."""
         self._count()
         taken, self._totals = self._totals, Totals()
+        taken.calls, self._requests = self._run.requests - self._requests, self._run.requests
         taken.seconds = {what: seconds for what, seconds in self._seconds.items() if seconds}
         self._seconds = {"queue": 0.0, "network": 0.0}
         counted = self._reset + self._counters
@@ -62,7 +68,6 @@ class Tally:
         totals = self._totals
         for outcome, count in Counter(outcomes).items():
             totals.outcomes[outcome] = totals.outcomes.get(outcome, 0) + count
-        totals.calls += sum(attempts)
         totals.retries += sum(max(0, each - 1) for each in attempts)
         totals.latency.record(times)
         self._rows.clear()
