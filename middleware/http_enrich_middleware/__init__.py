@@ -25,7 +25,8 @@ from ._registry import (
     with_defaults,
 )
 from ._retry_after import retry_after
-from ._runtime import RunState, WorkerRuntime
+from ._run_state import RunState
+from ._runtime import WorkerRuntime
 from ._step import NotSentError, Step
 from ._token import (
     Ask,

@@ -15,25 +15,13 @@ from http_enrich_transport import TransportRequest, TransportResponse, WarmupRep
 from ._metrics import Metrics
 from ._permits import Brake, PermitSource, Rate
 from ._redact import Redactor
+from ._run_state import RunState
 from ._token import Ask
 
 Send = Callable[[TransportRequest], Awaitable[TransportResponse]]
 
 Observer = Callable[[TransportRequest, TransportResponse, float], None]
 """Told of each attempt and the seconds it took; must not raise."""
-
-
-class RunState:
-    """Whether the run goes on, as far as this worker knows, and what it has asked for here."""
-
-    stopped: str | None = None
-    """Why it was given up; no request is sent from then on."""
-    requests = 0
-    """Attempts of rows that were begun, whatever became of them."""
-
-    def stop(self, reason: str) -> None:
-        """Give the run up; the first *reason* is kept."""
-        self.stopped = self.stopped or reason
 
 
 async def _nowhere(request: TransportRequest) -> TransportResponse:

@@ -188,7 +188,8 @@ class TokenKeeper:
     async def _attempt(self) -> Token | Failure:
         left = self._not_before - self._clock()
         if left > 0:
-            await self._runtime.sleep(left)
+            async with self._runtime.run.until_stopped():
+                await self._runtime.sleep(left)
         stopped = self._runtime.run.stopped
         if stopped is not None:
             return Failure(RUN_STOPPED, stopped)

@@ -12,12 +12,14 @@ from pydantic import Field, model_validator
 
 from http_enrich_middleware import (
     DEADLINE_EXCEEDED,
+    RUN_STOPPED,
     Failure,
     Handler,
     Middleware,
     MiddlewareConfig,
     Origin,
     RequestExchange,
+    RunState,
     WorkerRuntime,
     retry_after,
 )
@@ -82,10 +84,12 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         until = math.inf if exchange.deadline is None else exchange.deadline
         if not gate.enter_now():
             asked = clock()
-            entered = await gate.enter(until - asked)
+            entered = False
+            async with run.until_stopped():
+                entered = await gate.enter(until - asked)
             exchange.spend("concurrency", clock() - asked)
             if not entered:
-                exchange.failure = _NO_PLACE
+                exchange.failure = _unsent(run, _NO_PLACE)
                 return exchange
         try:
             return await pilot.send(exchange, call_next, until)
@@ -97,6 +101,11 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
 
 _NO_PLACE = Failure(DEADLINE_EXCEEDED, "too many requests were under way until the row's deadline")
 _PAUSED = Failure(DEADLINE_EXCEEDED, "the API had asked for a pause beyond the row's deadline")
+
+
+def _unsent(run: RunState, late: Failure) -> Failure:
+    """Return why a row is not sent: since the run is over, or it was too *late* for it."""
+    return late if run.stopped is None else Failure(RUN_STOPPED, run.stopped)
 
 
 class _Gate:
@@ -147,7 +156,7 @@ class _Pilot:
     """Sends rows that were let in, and reads the API's answers for what they say about its load."""
 
     def __init__(self, gate: _Gate, runtime: WorkerRuntime) -> None:
-        self._gate, self._law, self._brake = gate, gate.law, runtime.brake
+        self._gate, self._law, self._brake, self._run = gate, gate.law, runtime.brake, runtime.run
         self._clock, self._now, self._sleep = runtime.clock, runtime.now, runtime.sleep
         self._paused_until = -math.inf
 
@@ -155,15 +164,15 @@ class _Pilot:
         """Send the request of *exchange* once no pause is in force."""
         clock = self._clock
         asked = clock()
-        goes = self._brake.take() or await self._brake.acquire(until)
+        goes = self._brake.take()
         if not goes:
-            # A row that fails at once would make room for the next one to fail: a pause would cost the table.
-            await self._sleep(max(0.0, until - clock()))
+            async with self._run.until_stopped():
+                goes = await self._resumed(until)
         started = clock()
         if started - asked > _NOTICEABLE:
             exchange.spend("paused", started - asked)
         if not goes:
-            exchange.failure = _PAUSED
+            exchange.failure = _unsent(self._run, _PAUSED)
             return exchange
         number, attempts, waits = self._law.send(), exchange.attempts, _waits(exchange)
         exchange = await call_next(exchange)
@@ -172,6 +181,14 @@ class _Pilot:
             seconds = max(0.0, clock() - started - (_waits(exchange) - waits))
             self._read(exchange, exchange.response, number, seconds)
         return exchange
+
+    async def _resumed(self, until: float) -> bool:
+        """Wait for the end of the pause; False, at the time *until*, if it is longer."""
+        goes = await self._brake.acquire(until)
+        if not goes:
+            # A row that fails at once would make room for the next one to fail: a pause would cost the table.
+            await self._sleep(max(0.0, until - self._clock()))
+        return goes
 
     def _read(
         self, exchange: RequestExchange, response: TransportResponse, number: int, seconds: float

@@ -133,7 +133,10 @@ class _Gate:
         parked_at = clock()
         until = math.inf if exchange.deadline is None else exchange.deadline
         try:
-            async with asyncio.timeout(None if until == math.inf else max(0.0, until - parked_at)):
+            async with (
+                run.until_stopped(),
+                asyncio.timeout(None if until == math.inf else max(0.0, until - parked_at)),
+            ):
                 await self._park(until)
         except TimeoutError:
             exchange.failure = Failure(CIRCUIT_OPEN, "the API was down until the row's deadline")

@@ -93,18 +93,22 @@ class _Queue:
         self.source = _source(config, runtime)
         # A pause that a row was asked for is one for all rows, those that are sure of a permit included.
         runtime.brake.follow(self.source)
-        self._clock, self._brake = runtime.clock, runtime.brake
+        self._clock, self._brake, self._run = runtime.clock, runtime.brake, runtime.run
         self._waits = config.on_exhausted == "wait"
 
     async def wait(self, exchange: RequestExchange) -> None:
-        """Wait for a permit; raises `NotSentError`."""
+        """Wait for a permit, as long as the run goes on; raises `NotSentError`."""
         asked = self._clock()
         until = (math.inf if exchange.deadline is None else exchange.deadline) if self._waits else asked
-        granted = await self.source.acquire(until)
-        if self._clock() - asked > _NOTICEABLE:
-            granted = granted and await self._resumed(until)
-            exchange.spend("limiter", self._clock() - asked)
-        if not granted:
+        granted = False
+        async with self._run.until_stopped():
+            granted = await self.source.acquire(until)
+            if self._clock() - asked > _NOTICEABLE:
+                granted = granted and await self._resumed(until)
+        waited = self._clock() - asked
+        if waited > _NOTICEABLE:
+            exchange.spend("limiter", waited)
+        if not granted and self._run.stopped is None:
             raise NotSentError(_LATE if self._waits else _EXHAUSTED)
 
     async def _resumed(self, until: float) -> bool:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from http_enrich_middleware import (
     CIRCUIT_OPEN,
     DEADLINE_EXCEEDED,
+    RUN_STOPPED,
     Handler,
     Middleware,
     MiddlewareConfig,
@@ -20,7 +21,7 @@ from http_enrich_transport import RETRYABLE_KINDS, Count, Seconds, Sent
 
 from ._retry_budget import Budget, Budgets, RetryBudget
 
-Stop = Literal["ok", "not_retryable", "attempts", "deadline", "budget", "circuit"]
+Stop = Literal["ok", "not_retryable", "attempts", "deadline", "budget", "circuit", "stopped"]
 """Why no further attempt was made."""
 
 # RFC 9110 §9.2.2: sending these twice has the effect of sending them once.
@@ -32,7 +33,11 @@ _REFUSED = frozenset({425, 429, 503})
 
 _UNSUPPORTED = {501: "the peer does not know the method", 505: "the peer does not speak this version of HTTP"}
 
-_STOPPED_BY: dict[str, Stop] = {DEADLINE_EXCEEDED: "deadline", CIRCUIT_OPEN: "circuit"}
+_STOPPED_BY: dict[str, Stop] = {
+    DEADLINE_EXCEEDED: "deadline",
+    CIRCUIT_OPEN: "circuit",
+    RUN_STOPPED: "stopped",
+}
 
 
 def _may_pass(status: int) -> int:
@@ -120,9 +125,7 @@ class _Repeater:
             price = await self._pause(exchange, budget, attempt)
             if isinstance(price, str):
                 return price
-            # A step that answers without sending must not be taken for the attempt before.
-            exchange.failure = exchange.verdict = None
-            exchange = await call_next(exchange)
+            exchange = await _again(exchange, call_next)
             attempt, earned = attempt + 1, price
         if stop != "attempts" and _is_up(exchange):
             budget.earn(earned)
@@ -135,15 +138,14 @@ class _Repeater:
         if failure is not None and not failure.retry:
             return _STOPPED_BY.get(failure.kind, "not_retryable")
         if self._runtime.run.stopped is not None:
-            return "not_retryable"
+            return "stopped"
         if failure is None and not _is_retryable(exchange, self._config.retry_status_codes):
             return "not_retryable"
         return "attempts" if attempt >= self._config.max_attempts else None
 
     async def _pause(self, exchange: RequestExchange, budget: RetryBudget, attempt: int) -> Stop | int:
         """Wait until the next attempt may start; return its price, or why there is none."""
-        clock = self._runtime.clock
-        now, deadline = clock(), exchange.deadline if exchange.deadline is not None else float("inf")
+        now, deadline = self._runtime.clock(), _deadline(exchange)
         asked = self._asked(exchange)
         delay, throttled = self._delay(exchange, attempt, asked)
         if throttled and asked:
@@ -151,7 +153,18 @@ class _Repeater:
         # No time would be left for the attempt, and the failure that there is says more.
         if now + delay >= deadline:
             return "deadline"
-        price = await budget.pay(throttled=throttled, until=deadline)
+        price: Stop | int = "stopped"
+        async with self._runtime.run.until_stopped():
+            price = await self._paid(exchange, budget, delay, throttled=throttled)
+        return price
+
+    async def _paid(
+        self, exchange: RequestExchange, budget: RetryBudget, delay: float, *, throttled: bool
+    ) -> Stop | int:
+        """Pay for the next attempt and wait until *delay* is over; return the price, if it can be had."""
+        clock = self._runtime.clock
+        now = clock()
+        price = await budget.pay(throttled=throttled, until=_deadline(exchange))
         waited = clock() - now if self._queues else 0.0
         if self._queues:
             exchange.spend("budget", waited)
@@ -178,6 +191,21 @@ class _Repeater:
         cap = min(config.max_delay, base * 2.0**doublings)
         # Rows that were told the same second must not come back in it together: the jitter goes on top.
         return (asked or 0.0) + self._runtime.uniform(0.0, cap), throttled
+
+
+async def _again(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
+    """Send *exchange* once more; if the run is stopped before that, it keeps the answer that it has."""
+    failure, verdict, attempts = exchange.failure, exchange.verdict, exchange.attempts
+    # A step that answers without sending must not be taken for the attempt before.
+    exchange.failure = exchange.verdict = None
+    exchange = await call_next(exchange)
+    if exchange.error_kind == RUN_STOPPED and 0 < exchange.attempts == attempts:
+        exchange.failure, exchange.verdict = failure, verdict
+    return exchange
+
+
+def _deadline(exchange: RequestExchange) -> float:
+    return exchange.deadline if exchange.deadline is not None else float("inf")
 
 
 def _is_retryable(exchange: RequestExchange, codes: frozenset[int] | None) -> bool:

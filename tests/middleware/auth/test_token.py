@@ -338,6 +338,20 @@ async def test_a_run_that_was_given_up_asks_for_no_token() -> None:
     assert server.asked == 0
 
 
+def test_who_waits_for_a_token_is_told_when_the_run_is_given_up() -> None:
+    """A server may ask to be left alone for five minutes."""
+
+    async def main() -> tuple[str | Failure, float]:
+        runtime = virtual_time.runtime()
+        keeper = TokenKeeper(Server(UnavailableError("busy", 300.0)), runtime, "test")
+        waiting = asyncio.ensure_future(outcome(keeper))
+        await asyncio.sleep(5)
+        runtime.run.stop("enough")
+        return await waiting, virtual_time.clock()
+
+    assert virtual_time.run(main()) == (Failure(RUN_STOPPED, "enough"), 5)
+
+
 async def test_the_last_two_tokens_are_hidden() -> None:
     runtime = FakeTime().runtime
     keeper = TokenKeeper(Issuing(), runtime, "test")

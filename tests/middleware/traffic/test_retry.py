@@ -474,7 +474,6 @@ async def test_what_a_middleware_finds_decides_alone(
     [
         (CIRCUIT_OPEN, "circuit"),
         (DEADLINE_EXCEEDED, "deadline"),
-        (RUN_STOPPED, "not_retryable"),
         ("middleware_error", "not_retryable"),
     ],
 )
@@ -533,7 +532,14 @@ async def test_nothing_is_repeated_in_a_run_that_was_given_up() -> None:
     exchange = await retry.build(retry.Config(), runtime)(row(), give_up)
 
     assert (exchange.status, exchange.attempts, time.waits) == (503, 1, [])
-    assert exchange.metadata["retry.stop"] == "not_retryable"
+    assert exchange.metadata["retry.stop"] == "stopped"
+
+
+async def test_a_row_that_was_never_sent_says_that_the_run_was_given_up() -> None:
+    exchange = await around(refusing(Failure(RUN_STOPPED, "enough"), 1), answering(answer(503)))
+
+    assert (exchange.attempts, exchange.error_kind) == (0, RUN_STOPPED)
+    assert exchange.metadata["retry.stop"] == "stopped"
 
 
 @pytest.mark.parametrize(

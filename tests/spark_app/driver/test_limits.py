@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 from http_enrich_demo.airports import write_source
 from http_enrich_demo.api import run_in_thread
 from http_enrich_spark.driver import RunError
-from tests.support.runs import pipeline, run, write_ids
+from tests.support.deadline import within
+from tests.support.runs import ok, pipeline, run, write_ids
 from tests.support.web import web_server
 
 ROWS = 6000
@@ -80,6 +81,21 @@ def test_requests_count_although_their_rows_are_tried_again_and_again(
         asked = len(api.paths)
 
     assert 100 <= asked <= 100 + PATIENCE * 20 / 0.2
+
+
+def test_a_deadline_does_not_wait_for_tomorrows_quota(spark: SparkSession, tmp_path: Path) -> None:
+    write_ids(spark, tmp_path, *(f"r{n}" for n in range(100)))
+    quota = {"type": "rate_limit", "rates": [{"limit": 10, "per": "1d"}]}
+    with web_server(ok) as api:
+        data = pipeline(tmp_path, api.url, middleware=[quota], execution={"deadline": 4})
+        with pytest.raises(RunError, match=r"execution\.deadline of 4 s is over"):
+            within(120, lambda: run(spark, data))
+        asked = len(api.paths)
+        summary = run(spark, pipeline(tmp_path, api.url))
+
+    assert asked <= 10
+    assert (summary.rows_out, summary.ok, summary.resumed) == (100, 100, asked)
+    assert len(api.paths) == summary.calls == 100
 
 
 def test_a_run_that_fails_all_over_is_ended_before_it_has_asked_for_everything(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from http_enrich_middleware import WorkerRuntime
+from http_enrich_spark.coordinator import Coordinator
 from http_enrich_spark.worker import EnrichBatches, WorkerPlan, WorkerResourceManager
 from tests.support.deadline import within
 from tests.support.pipelines import load
@@ -47,6 +52,13 @@ def enrich(
         return within(60, lambda: list(EnrichBatches(plan, names)(iter(incoming))))
     finally:
         WorkerResourceManager.get(plan).close()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {seconds} s"
+        time.sleep(0.01)
 
 
 def rows(batches: list[pa.RecordBatch]) -> list[dict[str, Any]]:
@@ -151,6 +163,29 @@ def test_a_run_that_was_given_up_sends_nothing_and_waits_for_nothing() -> None:
     }
     # The others are as if never begun: the next try asks for them.
     assert [(http["attempts"], http["sent"]) for http in https] == [(1, "responded")]
+
+
+def test_a_run_that_the_driver_stops_ends_although_its_rows_wait_for_tomorrow() -> None:
+    """Those that have their answers keep them, and one of the others says why there are no more."""
+    quota = {"type": "rate_limit", "rates": [{"limit": 3, "per": "1d"}], "scope": "worker"}
+    blocks = {"transport": {"engine": "memory", "handler": "tests.support.api:unordered"}}
+    config = load(blocks | {"middleware": [quota], "execution.concurrency": 20})
+    batch = airports(0, 100)
+
+    with Coordinator([], host="127.0.0.1", slots=1, runtime=WorkerRuntime()) as driver:
+        plan = WorkerPlan.of(config, link=driver.link)
+        output = EnrichBatches(plan, batch.schema.names)(iter([batch]))
+        with ThreadPoolExecutor(1) as task:
+            enriched = task.submit(lambda: list(output))
+            wait_until(lambda: driver.totals().rows == 3)
+            driver.stop("execution.deadline is over")
+            found = rows(enriched.result(timeout=60))
+            wait_until(lambda: driver.totals().outcomes.get("stopped") == 97)
+        WorkerResourceManager.get(plan).close()
+
+    ends = Counter((row["http"]["outcome"], row["http"]["attempts"], row["http"]["error"]) for row in found)
+    assert ends == {("ok", 1, None): 3, ("stopped", 0, "execution.deadline is over"): 1}
+    assert driver.totals().calls == 3
 
 
 # Rows that make no request.
