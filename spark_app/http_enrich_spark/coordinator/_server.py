@@ -77,6 +77,8 @@ class Coordinator:
         busy: Callable[[], int] = lambda: 0,
     ) -> None:
         self.stopped: str | None = None
+        self.heard_at = -math.inf
+        """When a worker was last heard of, by `time.monotonic`."""
         self._middleware, self._slots, self._busy = middleware, slots, busy
         self._host, self._bind = host, bind or host
         self._runtime, self._engine = runtime, engine
@@ -186,7 +188,7 @@ class Coordinator:
     def _admit(self, message: Message) -> bool:
         """Note that the worker was heard of; False if it says too much."""
         now = time.monotonic()
-        self._heard[message.worker] = now
+        self._heard[message.worker] = self.heard_at = now
         key = (message.worker, int(now))
         if key not in self._messages:
             last = {each: count for each, count in self._messages.items() if each[1] == key[1]}

@@ -36,16 +36,17 @@ def coordinator(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> Co
         bind=settings.get("spark.driver.bindAddress"),
         slots=slots_of(spark),
         runtime=runtime,
-        busy=lambda: _running_tasks(spark),
+        busy=lambda: running_tasks(spark),
         **({"engine": engine} if asks else {}),
     )
 
 
-def _running_tasks(spark: SparkSession) -> int:
-    """Return how many tasks Spark has at work; none if it does not say."""
+def running_tasks(spark: SparkSession, of: int | None = None) -> int:
+    """Return how many tasks Spark has at work, in stages *of* so many if given; none if it does not say."""
     try:
         tracker = spark.sparkContext.statusTracker()
         stages = [tracker.getStageInfo(each) for each in tracker.getActiveStageIds()]
     except Py4JError:
         return 0
-    return sum(each.numActiveTasks for each in stages if each is not None)
+    found = [each for each in stages if each is not None]
+    return sum(each.numActiveTasks for each in found if of is None or each.numTasks == of)

@@ -38,7 +38,7 @@ def enrich(
     every request twice: write it once and read what was written. *coordinator* hands out what is secret;
     *report* travels to the workers, who tell it what their middleware have counted.
     """
-    tasks = _tasks(rows, count, config.execution.batch_size)
+    tasks = tasks_of(rows, count, config.execution.batch_size)
     # Rows with equal ids in one worker, where they can share an answer.
     buckets = rows.repartition(tasks, *[F.col(quoted(name)) for name in config.source.id])
     # mapInArrow stumbles over names with dots and backticks, so there they have others.
@@ -51,7 +51,7 @@ def enrich(
     return answered.toDF(*rows.columns, "http")
 
 
-def _tasks(rows: DataFrame, count: int, batch_size: int) -> int:
+def tasks_of(rows: DataFrame, count: int, batch_size: int) -> int:
     """Cut *count* rows so that every slot has work and no task has more than about *batch_size* rows."""
     slots = rows.sparkSession.sparkContext.defaultParallelism
     return max(1, min(count, max(slots, math.ceil(count / batch_size))))

@@ -16,9 +16,10 @@ from http_enrich_spark._logs import logger
 from http_enrich_spark.config import PipelineConfig, Recipe, RunInfo
 from http_enrich_spark.coordinator import Coordinator, Totals
 
-from ._cluster import coordinator
+from ._cluster import coordinator, running_tasks
 from ._columns import columns_of
-from ._enrich import answered_schema, enrich
+from ._contact import GRACE, Contact
+from ._enrich import answered_schema, enrich, tasks_of
 from ._errors import RunError, first_line
 from ._facts import Frozen
 from ._freeze import first_rows, freeze
@@ -159,11 +160,32 @@ class Try:
         # Whatever earlier tries have paid for counts, answers that were lost on the way included.
         before = before._replace(calls=max(before.calls, self._epoch.earlier()[0]))
         with coordinator(self._spark, self._config, self._run) as self._coordinator:
-            self._guard = Guard(self._coordinator, total, before, self._config.execution)
+            contact = self._contact(
+                self._coordinator, tasks_of(rows, left, self._config.execution.batch_size)
+            )
+            self._guard = Guard(self._coordinator, total, before, self._config.execution, contact)
             with Watch(self._guard.look):
                 report = self._metrics.report
-                self._epoch.write(enrich(rows, left, self._config, self._run, self._coordinator, report))
+                self._write(
+                    enrich(rows, left, self._config, self._run, self._coordinator, report), self._guard
+                )
             self._guard.note()
+
+    def _contact(self, coordinator: Coordinator, tasks: int) -> Contact:
+        return Contact(
+            coordinator,
+            working=lambda: running_tasks(self._spark, of=tasks),
+            cancel=self._epoch.cancel,
+            grace=self._config.transport.base_timeout + GRACE,
+        )
+
+    def _write(self, answers: DataFrame, guard: Guard) -> None:
+        try:
+            self._epoch.write(answers)
+        except Exception:
+            # What was written before it was cancelled is there.
+            if guard.cancelled is None:
+                raise
 
     def _judged(self, frozen: Frozen, answered: StructType) -> tuple[Counts, DataFrame]:
         """Return the answers, ready to be published; raises `RunError` if they must not be."""
@@ -171,7 +193,7 @@ class Try:
         answers = columns_of(staged, self._config, self._response)
         counts = self._counts = count(answers, self._config.source.id)
         # Whoever gives up leaves rows out, so where none is missing nobody has.
-        stopped = self._epoch.stopped(answered) if counts.rows < frozen.rows else None
+        stopped = self._stopped(answered) if counts.rows < frozen.rows else None
         if stopped is not None:
             undone = f"{frozen.rows - counts.rows:,} of {frozen.rows:,} rows were given up"
             self._give_up(counts, f"{stopped} ({undone}; nothing was published)")
@@ -184,6 +206,10 @@ class Try:
                 f"{limit:.1%} ({'; '.join(map(str, counts.failures))}); nothing was published",
             )
         return counts, answers
+
+    def _stopped(self, answered: StructType) -> str | None:
+        """Return why this try was given up; None if it was not."""
+        return self._epoch.stopped(answered) or (self._guard.cancelled if self._guard is not None else None)
 
     def _give_up(self, counts: Counts, reason: str) -> None:
         """End the try; answers that were not the reason for it count for the next one, failures included."""

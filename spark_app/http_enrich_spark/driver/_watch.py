@@ -14,7 +14,9 @@ from http_enrich_spark._logs import logger
 from http_enrich_spark.config import ExecutionConfig
 from http_enrich_spark.coordinator import PASSED, Coordinator, Pace, Totals, progress_line
 
+from ._contact import Contact
 from ._curve import Curve, Point
+from ._errors import first_line
 
 SAMPLE = 1000
 """Rows; as long as there are fewer answers, failures are judged as if there were that many."""
@@ -86,19 +88,32 @@ class Guard:
     """Looks after a run of *total* rows, of which *before* is what earlier tries have done."""
 
     def __init__(
-        self, coordinator: Coordinator, total: int, before: Progress, limits: ExecutionConfig
+        self,
+        coordinator: Coordinator,
+        total: int,
+        before: Progress,
+        limits: ExecutionConfig,
+        contact: Contact,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stop: Stop | None = None
         """Why this guard has ended the run, if it has."""
         self.curve = Curve()
         """How the try came along; it counts neither rows nor requests of earlier ones."""
         self._coordinator, self._total, self._before, self._limits = coordinator, total, before, limits
-        self._started = time.monotonic()
+        self._contact, self._clock = contact, clock
+        self._started = clock()
         self._pace, self._next_line = Pace(), self._started + LINE_EVERY
+
+    @property
+    def cancelled(self) -> str | None:
+        """Why the run was stopped, if it had to be cancelled since it did not end by itself."""
+        return self._coordinator.stopped if self._contact.cancelled else None
 
     def look(self) -> None:
         """Log a line if it is time for one, and end the run if it has to end."""
-        now, totals = time.monotonic(), self.note()
+        now, totals = self._clock(), self.note()
         pace = self._pace.at(now, totals.rows)
         if now >= self._next_line:
             self._next_line = now + LINE_EVERY
@@ -110,11 +125,12 @@ class Guard:
             )
             if self.stop is not None:
                 self._coordinator.stop(self.stop.reason)
+        self._contact.look(now)
 
     def note(self) -> Totals:
         """Add a point to the curve, and return what was counted by now."""
         totals = self._coordinator.totals()
-        seconds = round(time.monotonic() - self._started, 1)
+        seconds = round(self._clock() - self._started, 1)
         self.curve.add(Point(seconds, totals.rows, totals.calls, totals.failed))
         return totals
 
@@ -124,7 +140,7 @@ class Guard:
 
 
 class Watch:
-    """Calls *look* again and again on a thread of its own, for the block."""
+    """Calls *look* again and again on a thread of its own, for the block; an error of it is logged once."""
 
     def __init__(self, look: Callable[[], None], interval: float = _INTERVAL) -> None:
         self._look, self._interval = look, interval
@@ -139,5 +155,17 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
+        failed = False
         while not self._over.wait(self._interval):
-            self._look()
+            try:
+                self._look()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next look may go well
+                if not failed:
+                    logger.warning(_BLIND, type(error).__name__, first_line(error))
+                failed = True
+
+
+_BLIND = (
+    "the driver could not look at the run (%s: %s) and goes on trying; meanwhile it says nothing of its "
+    "progress, and neither execution.max_calls, max_error_rate nor deadline ends it"
+)

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from http_enrich_demo.airports import write_source
 from http_enrich_demo.api import run_in_thread
-from http_enrich_spark.driver import RunError
+from http_enrich_spark.driver import RunError, _contact, _try
 from tests.support.deadline import within
 from tests.support.runs import ok, pipeline, run, write_ids
 from tests.support.web import web_server
@@ -96,6 +96,44 @@ def test_a_deadline_does_not_wait_for_tomorrows_quota(spark: SparkSession, tmp_p
     assert asked <= 10
     assert (summary.rows_out, summary.ok, summary.resumed) == (100, 100, asked)
     assert len(api.paths) == summary.calls == 100
+
+
+def test_a_deadline_ends_a_run_whose_workers_do_not_reach_the_driver(
+    spark: SparkSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody tells them that it is over; tasks that have ended by then are not asked again."""
+    write_ids(spark, tmp_path, *(f"r{n}" for n in range(300)))
+    write_ids(spark, tmp_path / "before", "a", "b")
+
+    async def slow(request: web.Request) -> web.Response:
+        await asyncio.sleep(0.2)
+        return ok(request)
+
+    # The coordinator is then said to be where it does not listen.
+    elsewhere = spark.sparkContext.getConf().set("spark.driver.host", "127.0.0.2")
+    monkeypatch.setattr(_contact, "SILENCE", 1.0)
+    monkeypatch.setattr(_try, "GRACE", 0.0)
+    with web_server(slow) as api:
+        run(spark, pipeline(tmp_path / "before", api.url))  # the first run takes its time to start workers
+        limits = {"concurrency": 1, "batch_size": 5, "deadline": 10}
+        data = pipeline(tmp_path, api.url, transport={"base_timeout": 1}, execution=limits)
+        with monkeypatch.context() as network:
+            network.setattr(spark.sparkContext, "getConf", lambda: elsewhere)
+            with pytest.raises(
+                RunError, match=r"^execution\.deadline of 10 s is over; run it again"
+            ) as caught:
+                within(240, lambda: run(spark, data))
+        asked = len(api.paths) - 2
+        summary = run(spark, pipeline(tmp_path, api.url, execution={"concurrency": 50}))
+
+    assert (caught.value.kind, caught.value.retry) == ("deadline", True)
+    assert "they do not reach the driver at 127.0.0.2:" in caplog.text
+    assert asked < 300
+    assert 0 < summary.resumed <= asked
+    assert (summary.rows_out, summary.ok, summary.calls) == (300, 300, 300)
 
 
 def test_a_run_that_fails_all_over_is_ended_before_it_has_asked_for_everything(

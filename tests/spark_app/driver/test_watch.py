@@ -1,13 +1,20 @@
-"""When a run is ended early."""
+"""When a run is ended early, and what is said of it until then."""
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from http_enrich_middleware import WorkerRuntime
 from http_enrich_spark.config import ExecutionConfig
-from http_enrich_spark.driver._watch import Progress, reason_to_stop
+from http_enrich_spark.coordinator import Coordinator, Totals
+from http_enrich_spark.driver._contact import Contact
+from http_enrich_spark.driver._watch import Guard, Progress, Watch, reason_to_stop
+from tests.support.syncing import say
 
 
 def why(
@@ -60,3 +67,79 @@ def test_only_failures_are_a_judgement_on_the_answers() -> None:
     assert failing is not None
     assert spent is not None
     assert (failing.judged, spent.judged) == (True, False)
+
+
+@pytest.fixture
+def driver() -> Iterator[Coordinator]:
+    with Coordinator([], host="127.0.0.1", slots=1, runtime=WorkerRuntime()) as coordinator:
+        yield coordinator
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def guarded(driver: Coordinator, clock: Clock, **limits: Any) -> Guard:
+    """Return the guard of a run of 1,000 rows, 100 of which were answered before."""
+    contact = Contact(driver, working=lambda: 1, cancel=lambda: None, grace=60)
+    return Guard(driver, 1000, Progress(100, 0, 100), ExecutionConfig(**limits), contact, clock=clock)
+
+
+def test_a_line_says_every_five_seconds_how_far_the_run_is(
+    driver: Coordinator, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    guard = guarded(driver, clock)
+    lines: list[list[str]] = []
+    with caplog.at_level(logging.INFO):
+        for clock.now, answered in [(0.5, 0), (4.5, 200), (5.0, 0), (9.5, 0), (10.0, 250)]:
+            say(driver.link, Totals({"ok": answered}, answered))
+            caplog.clear()
+            guard.look()
+            lines.append([each.message[:43] for each in caplog.records])
+
+    assert lines == [
+        [],
+        [],
+        ["30.0 % · 300/1,000 rows · 44 rows/s · ok 10"],
+        [],
+        ["55.0 % · 550/1,000 rows · 47 rows/s · ok 10"],
+    ]
+
+
+def test_the_workers_are_told_to_stop_when_a_limit_is_reached(driver: Coordinator) -> None:
+    clock = Clock()
+    guard = guarded(driver, clock, max_calls=200, deadline=10)
+    told: list[str | None] = []
+    for clock.now, made in [(0.5, 0), (1.0, 99), (1.5, 1), (20.0, 0)]:
+        say(driver.link, Totals(calls=made))
+        guard.look()
+        told.append(driver.stopped)
+
+    reason = "200 requests were made, and execution.max_calls is 200; raise it to go on"
+    assert told == [None, None, reason, reason]
+    assert guard.stop is not None
+    assert (guard.stop.kind, guard.stop.reason) == ("max_calls", reason)
+
+
+def test_an_error_while_it_looks_is_told_once_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Else one broken call of Spark's would end all limits of a run without anybody knowing."""
+    looks, enough = list[int](), threading.Event()
+
+    def look() -> None:
+        looks.append(len(looks))
+        if len(looks) == 4:
+            enough.set()
+        if len(looks) != 2:
+            raise OSError("no line to Java\n at the end")
+
+    with Watch(look, interval=0.001):
+        assert enough.wait(60)
+
+    assert [each.message for each in caplog.records if each.levelno >= logging.WARNING] == [
+        "the driver could not look at the run (OSError: no line to Java) and goes on trying; meanwhile it "
+        "says nothing of its progress, and neither execution.max_calls, max_error_rate nor deadline ends it"
+    ]

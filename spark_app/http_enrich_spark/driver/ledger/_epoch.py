@@ -48,6 +48,7 @@ class Epoch:
     ) -> None:
         self._spark, self._key, self._last, self._parts = spark, key, last, parts
         self._anew = anew
+        self._context: Any = spark.sparkContext
         self.folder, self.lease, self.number = folder, lease, lease.epoch
         self._answers = folder / f"epoch={self.number}"
         self.first = last.first if last else self.number
@@ -131,11 +132,19 @@ class Epoch:
 
     def keep(self, progress: Callable[[], tuple[int, int]]) -> None:
         """Hold the lease from here on; when it is lost, what Spark does for this run is cancelled."""
-        group = f"http-enrich {self.folder.path} {self.number}"
-        context: Any = self._spark.sparkContext
-        context.setJobGroup(group, f"{self._key.name}, try {self.number}", interruptOnCancel=True)
+        self._context.setJobGroup(
+            self._group, f"{self._key.name}, try {self.number}", interruptOnCancel=True
+        )
         # Jobs that are still to come, too: between two of them there is nothing to cancel.
-        self.lease.keep(lambda: context._jsc.sc().cancelJobGroupAndFutureJobs(group), progress)
+        self.lease.keep(lambda: self._context._jsc.sc().cancelJobGroupAndFutureJobs(self._group), progress)
+
+    def cancel(self) -> None:
+        """Cancel what Spark does for this try just now; answers of tasks that have ended stay."""
+        self._context.cancelJobGroup(self._group)
+
+    @property
+    def _group(self) -> str:
+        return f"http-enrich {self.folder.path} {self.number}"
 
     def judge(self, reason: str) -> None:
         """Write down that the answers are too bad: the next try asks for the failed ones again."""
