@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from http_enrich_middleware import (
+    RUN_STOPPED,
     Ask,
+    Failure,
     Handler,
     Middleware,
     NoTokenError,
@@ -65,19 +67,22 @@ class _Desk:
     """What rows do that have no token, or one that was refused."""
 
     def __init__(self, source: TokenSource, runtime: WorkerRuntime) -> None:
-        self._source, self._clock = source, runtime.clock
+        self._source, self._clock, self._run = source, runtime.clock, runtime.run
         self._renewals, self._counted_at = float(RENEWALS), runtime.clock()
 
     async def wait(self, exchange: RequestExchange) -> Token | None:
         """Wait for a token; without one, *exchange* is left with the reason."""
         asked = self._clock()
         try:
-            return await self._source.get(math.inf if exchange.deadline is None else exchange.deadline)
+            async with self._run.until_stopped():
+                return await self._source.get(math.inf if exchange.deadline is None else exchange.deadline)
+            failure = Failure(RUN_STOPPED, self._run.stopped or "")
         except NoTokenError as error:
-            exchange.failure, exchange.verdict = error.failure, None
-            return None
+            failure = error.failure
         finally:
             exchange.spend("auth", self._clock() - asked)
+        exchange.failure, exchange.verdict = failure, None
+        return None
 
     async def replay(self, exchange: RequestExchange, call_next: Handler, refused: Token) -> RequestExchange:
         """

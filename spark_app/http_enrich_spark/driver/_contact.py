@@ -60,10 +60,10 @@ class Contact:
 
 
 _SILENT = (
-    "no worker has been heard of for %.0f s although tasks are at work: they do not reach the driver at %s. "
-    "Until they do, execution.max_calls and max_error_rate stop nobody, deadline ends the run by cancelling "
-    "it, and each worker keeps to its own share of a rate limit. Let executors through to that port (it is "
-    "another one in each run), or set spark.driver.host to an address that they reach"
+    "no worker has been heard of for %.0f s although tasks are at work: they seem not to reach the driver at "
+    "%s. Until they do, execution.max_calls and max_error_rate stop nobody, deadline ends the run by "
+    "cancelling it, and each worker keeps to its own share of a rate limit. Let executors through to that "
+    "port (it is another one in each run), or set spark.driver.host to an address that they reach"
 )
 _CANCELLED = (
     "the run goes on %.0f s after it was stopped, so its Spark jobs are cancelled: answers of tasks at work "

@@ -16,14 +16,20 @@ from http_enrich_middleware import (
     RunState,
     build_chain,
 )
+from http_enrich_middleware.auth import oauth2_client_credentials
+from http_enrich_middleware.reuse import dedupe
 from http_enrich_middleware.traffic import adaptive_concurrency, circuit_breaker, rate_limit, retry
-from http_enrich_transport import MemoryEngine, TransportRequest, TransportResponse
+from http_enrich_transport import MemoryEngine, SecretText, TransportRequest, TransportResponse
 from tests.support import virtual_time
 from tests.support.chain import answer, row
+from tests.support.tokens import TOKEN_URL
 from tests.support.virtual_time import clock, run
 
 ONE_A_DAY = rate_limit.Config.model_validate({"rates": [{"limit": 1, "per": "1d"}], "scope": "worker"})
 ONE_AT_A_TIME = adaptive_concurrency.Config(min=1, max=1, latency_tolerance=None)
+OAUTH = oauth2_client_credentials.Config(
+    token_url=TOKEN_URL, client_id="me", client_secret=SecretText("canary-7")
+)
 STOPPED_AT = 5.0
 
 Serve = Callable[[TransportRequest], TransportResponse | Awaitable[TransportResponse]]
@@ -99,6 +105,23 @@ def test_a_row_that_waits_for_an_api_that_is_down_is_not_sent() -> None:
 
     assert done == [0, 0, STOPPED_AT, STOPPED_AT]
     assert kinds(rows) == [("http_status", 1)] * 2 + [(RUN_STOPPED, 0)] * 2
+
+
+def test_a_row_that_waits_for_a_token_is_not_sent() -> None:
+    rows = [row(), row()]
+    done = until_the_stop([OAUTH], rows, slow)
+
+    assert done == pytest.approx([STOPPED_AT] * 2)
+    assert kinds(rows) == [(RUN_STOPPED, 0)] * 2
+    assert [each.spent["auth"] for each in rows] == done
+
+
+def test_rows_that_wait_for_the_answer_of_another_one_that_waits_are_not_sent() -> None:
+    rows = [row(), row(url="http://api.test/2"), row(url="http://api.test/2"), row(url="http://api.test/2")]
+    done = until_the_stop([dedupe.Config(), ONE_A_DAY], rows)
+
+    assert done == [0, *[STOPPED_AT] * 3]
+    assert kinds(rows) == [(None, 1), *[(RUN_STOPPED, 0)] * 3]
 
 
 @pytest.mark.parametrize("inner", [[], [ONE_A_DAY]], ids=["Retry-After", "permit"])
