@@ -42,7 +42,7 @@ _BY_KIND = {
     "redirect_loop": "redirect",
     "auth_failed": "auth",
     "auth_rejected": "auth",
-    "auth_unavailable": "auth",
+    "auth_unavailable": "server_error",
     "middleware_error": "internal",
     "engine_error": "internal",
     "not_sent": "internal",

@@ -106,7 +106,7 @@ def test_an_error_after_the_status_is_told_by_the_error() -> None:
         ("redirect_loop", "redirect"),
         ("auth_failed", "auth"),
         ("auth_rejected", "auth"),
-        ("auth_unavailable", "auth"),
+        ("auth_unavailable", "server_error"),
         ("invalid_request", "invalid_request"),
         ("middleware_error", "internal"),
         ("not_sent", "internal"),
