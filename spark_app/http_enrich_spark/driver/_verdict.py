@@ -36,6 +36,13 @@ def rejection(counts: Counts, reason: str, *, kind: str = "error_rate") -> RunEr
 
 
 def _worst(failures: list[Failure]) -> str:
-    """Return the outcome that half of the failures or more have had; nothing if there is none."""
-    failed = sum(each.rows for each in failures)
-    return failures[0].outcome if failures and 2 * failures[0].rows >= failed else ""
+    """
+    Return the outcome that half of the failures or more have had; nothing if there is none.
+
+    An outage has many faces: where those that may pass make up half together, it is `server_error`.
+    """
+    half = sum(each.rows for each in failures) / 2
+    if failures and failures[0].rows >= half:
+        return failures[0].outcome
+    passing = sum(each.rows for each in failures if each.outcome in _PASSING)
+    return "server_error" if failures and passing >= half else ""

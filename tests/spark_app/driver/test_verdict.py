@@ -10,6 +10,7 @@ from http_enrich_middleware import Histogram
 from http_enrich_spark.driver import RunError
 from http_enrich_spark.driver._summary import Counts, Failure
 from http_enrich_spark.driver._verdict import rejection
+from http_enrich_spark.worker._outcome import outcome_of
 
 REASON = "60.0% of the rows failed"
 
@@ -42,7 +43,29 @@ def test_most_failures_say_what_to_do_and_whether_to_try_again(
     assert (error.retry, error.kind) == (retry, kind)
 
 
-@pytest.mark.parametrize("failed", [{"auth": 20, "timeout": 19, "parse": 18}, {"rule": 60}, {}])
+@pytest.mark.parametrize(
+    "failed",
+    [
+        {"timeout": 40, "server_error": 35, "connect": 25},
+        {"not_found": 49, "timeout": 26, "rate_limited": 25},
+        {"parse": 29, "protocol": 20, "local": 10},
+    ],
+)
+def test_an_outage_of_many_faces_is_tried_again(failed: dict[str, int]) -> None:
+    error = verdict(failed)
+
+    assert str(error) == f"the API is in trouble; start it again later: {REASON}"
+    assert (error.retry, error.kind) == (True, "error_rate")
+
+
+def test_a_token_server_that_is_away_is_tried_again_and_one_that_refuses_is_not() -> None:
+    away, refused = (verdict({outcome_of(kind): 60}) for kind in ("auth_unavailable", "auth_failed"))
+
+    assert (away.retry, away.kind) == (True, "error_rate")
+    assert (refused.retry, refused.kind) == (False, "auth")
+
+
+@pytest.mark.parametrize("failed", [{"auth": 20, "timeout": 19, "connect": 9, "parse": 18}, {"rule": 60}, {}])
 def test_a_mixture_has_no_one_remedy(failed: dict[str, int]) -> None:
     error = verdict(failed)
 
