@@ -26,8 +26,8 @@ class RunError(Exception):
 class LeaseLostError(RunError):
     """Another try of the same run is at work, or may be: this one must not go on."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, kind="lease")
+    def __init__(self, message: str, *, retry: bool = False) -> None:
+        super().__init__(message, retry=retry, kind="lease")
 
 
 def first_line(error: BaseException) -> str:

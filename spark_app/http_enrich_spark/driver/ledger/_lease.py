@@ -57,7 +57,7 @@ class Lease:
         self._file = folder / self.name
         self._written_at = time.monotonic()
         self._ended = threading.Event()
-        self._lost: str | None = None
+        self._lost: LeaseLostError | None = None
         self._thread: threading.Thread | None = None
         self._progress: Callable[[], tuple[int, int]] = lambda: (0, 0)
 
@@ -88,11 +88,11 @@ class Lease:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise `LeaseLostError` if another try has taken over."""
+        """Raise `LeaseLostError` if another try has taken over, or may have."""
         if self._lost is None and any(each > self.epoch for each in epochs(self._folder)):
-            self._lost = _TAKEN
+            self._lost = LeaseLostError(_TAKEN)
         if self._lost is not None:
-            raise LeaseLostError(self._lost)
+            raise self._lost
 
     def end(self) -> None:
         """Say that this try has ended, so that nobody waits for it."""
@@ -112,10 +112,18 @@ class Lease:
                 return on_lost()
             except (Py4JError, OSError) as error:
                 if time.monotonic() - self._written_at > EXPIRY - 2 * HEARTBEAT:
-                    self._lost = (
-                        f"no sign of life could be written for {EXPIRY - 2 * HEARTBEAT:.0f} s ({error})"
-                    )
+                    logger.error("%s cannot be written", self._file, exc_info=error)
+                    self._lost = self._silenced()
                     return on_lost()
+
+    def _silenced(self) -> LeaseLostError:
+        # If somebody has taken over, a retry finds the run done; if nobody has, it takes one to go on.
+        seconds = f"{EXPIRY - 2 * HEARTBEAT:.0f} s"
+        return LeaseLostError(
+            f"no sign of life could be written to {self._file} for {seconds}; see that execution.checkpoint "
+            "can be reached, and start it again: it goes on from there (details are in the log above)",
+            retry=True,
+        )
 
     def _write(self, *, ended: bool = False) -> None:
         requests, rows = self._progress()

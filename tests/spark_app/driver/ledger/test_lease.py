@@ -88,8 +88,9 @@ def test_a_try_that_cannot_give_signs_of_life_stops_itself(
     lease.keep(lost.set, lambda: (0, 0))
 
     assert lost.wait(60)
-    with pytest.raises(LeaseLostError, match="no sign of life could be written"):
+    with pytest.raises(LeaseLostError, match=r"no sign of life .* start it again") as lost_for:
         lease.check()
+    assert lost_for.value.retry
 
 
 def test_a_try_finds_that_another_one_has_taken_over(
@@ -102,8 +103,9 @@ def test_a_try_finds_that_another_one_has_taken_over(
     claim(spark, tmp_path / "run")
 
     assert lost.wait(60)
-    with pytest.raises(LeaseLostError, match="another try of this run has taken over"):
+    with pytest.raises(LeaseLostError, match="another try of this run has taken over") as lost_to:
         lease.check()
+    assert not lost_to.value.retry
 
 
 def test_the_last_sign_of_life_has_the_figures_for_who_takes_over(
