@@ -4,8 +4,9 @@
 Dynamic task mapping: one task instance for each pipeline of the list. Each
 pipeline has a name of its own, which is what tells their runs apart.
 
-A pipeline that is mapped over is checked when its task instance starts; one
-that is not, when Airflow parses the DAG file.
+A pipeline that is mapped over, as here, is checked when its task instance
+starts; a wrong one fails that instance alone, without a retry. One that all
+instances share is checked when Airflow parses the DAG file.
 
 Needs the connections `spark_default` and `airports_api` (host, password: bearer token).
 """

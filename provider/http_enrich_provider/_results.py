@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, Asset
 
-from http_enrich_spark.submission import Report, Submission
+from http_enrich_spark.config import PipelineError
+from http_enrich_spark.submission import Report
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -32,17 +35,19 @@ def result_of(summary: dict[str, Any]) -> dict[str, Any]:
     return {**summary, "error_rate": rate, "report": f"{summary['folder']}/report.json"}
 
 
-def full_report(report: Report, submission: Submission) -> dict[str, Any]:
+def full_report(report: Report, pipeline: str, run_id: str) -> dict[str, Any]:
     """
     Return the report for the XCom `http_enrich_report`, at most 48 KiB of JSON.
 
-    Its keys, which the report in the UI reads, are::
+    *pipeline* is the name or the path of what the run *run_id* was started with. The keys of the report,
+    which the UI reads, are::
 
         version     1
         at          when it was written, ISO 8601
         state       published | repeated (published by an earlier try) | failed
         error       why it failed, else null; the first line says what to do
-        kind        a word for the error, such as auth, rate_limited, error_rate, max_calls, deadline; or null
+        kind        a word for the error, such as auth, rate_limited, error_rate, max_calls, deadline;
+                    pipeline or setup if nothing was submitted; or null
         summary     the figures, as `RunSummary` has them; of a run that failed early only pipeline and run_id
         statuses    {HTTP status: rows}
         latency     of rows in ms: count, p50_ms, …
@@ -56,7 +61,7 @@ def full_report(report: Report, submission: Submission) -> dict[str, Any]:
     found = report.report or {
         "version": 1,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "summary": {"pipeline": submission.name, "run_id": submission.run.id},
+        "summary": {"pipeline": Path(pipeline).name, "run_id": run_id},
         "statuses": {},
         "latency": {},
         "histogram": [],
@@ -66,6 +71,18 @@ def full_report(report: Report, submission: Submission) -> dict[str, Any]:
         "state": "failed" if report.error else "published",
     }
     return _bounded({**found, "error": _cut(report.error), "kind": report.kind})
+
+
+@contextmanager
+def reported(pipeline: Any, context: Context) -> Iterator[None]:
+    """Push a report on an error of the block, in which nothing is submitted yet."""
+    try:
+        yield
+    except Exception as error:
+        name = "pipeline" if isinstance(pipeline, Mapping) else str(pipeline)
+        kind = "pipeline" if isinstance(error, PipelineError) else "setup"
+        push(full_report(Report(error=str(error), kind=kind), name, str(context["run_id"])), context)
+        raise
 
 
 def push(report: dict[str, Any], context: Context) -> None:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from http_enrich_spark.bundle import application, build_py_files
-from http_enrich_spark.config import PipelineConfig, PipelineError, RunKey
+from http_enrich_spark.config import PipelineConfig, RunKey
 from http_enrich_spark.submission import Report, Submission
 
 from ._connections import connection_variables, mask_secrets, require_connection
 from ._drivers import Driver, Handover, LocalDriver, RemoteDriver
 from ._environment import environment, require_program
+from ._pipelines import without_retry
 from ._processes import end_with_descendants
 from ._results import fail, full_report, push, result_of, tell_assets
 from ._variables import plain_variables
@@ -111,7 +112,7 @@ class Run:
             return self._driver.report(self._submitted_as()) or self._silent(failure)
 
     def _push(self, report: Report) -> None:
-        self.report = full_report(report, self._submission)
+        self.report = full_report(report, self.document.name, self._submission.run.id)
         push(self.report, self._context)
 
     def _submitted_as(self) -> str | None:
@@ -145,11 +146,8 @@ class Run:
     def _load(self) -> PipelineConfig:
         """Check everything again, now that all values are known, and hide those that are secret."""
         environ = {**os.environ, **self._connections, **(self._operator.env_vars or {})}
-        try:
+        with without_retry():
             config = self._submission.load(environ)
-        except PipelineError as error:
-            self._push(Report(error=str(error), kind="pipeline"))
-            raise AirflowFailException(str(error)) from None
         mask_secrets(self.document, config, environ)
         return config
 

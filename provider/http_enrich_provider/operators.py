@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import DAG
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from http_enrich_spark.config import Document
     from http_enrich_spark.spark_ui import SparkUI
@@ -53,7 +55,8 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
             the application, which is ours.
 
     Raises:
-        PipelineError: The pipeline cannot run; raised while the DAG file is parsed.
+        PipelineError: The pipeline cannot run; raised while the DAG file is parsed, unless pipelines are
+            mapped over. It is an `AirflowFailException` too.
         AirflowFailException: A retry cannot help: a placeholder has no value, a connection is missing,
             the pipeline does not fit the data, the API rejected the credentials.
         AirflowException: Another try may help; it goes on from where this one has ended.
@@ -79,10 +82,7 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         name: str = "http-enrich",
         **spark_options: Any,
     ) -> None:
-        for option in _OURS:
-            if option in spark_options:
-                msg = f"HttpEnrichSparkOperator sets {option!r} itself; leave it out"
-                raise TypeError(msg)
+        _refuse_ours(spark_options)
         super().__init__(name=name, **spark_options)
         self.variables = variables or {}
         self.window = window
@@ -90,27 +90,37 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         self.pipeline = pipeline
         self.killed = False
         self._run: Run | None = None
-        if isinstance(resume, str) and resume not in _RESUME and "{{" not in resume:
-            msg = f"resume is {resume!r}; give 'auto' or 'never'"
-            raise ValueError(msg)
-        self.document()
+        # A mapped task is made when it runs, so execute can say what is wrong, and report it.
+        if not getattr(self, "_BaseOperator__from_mapped", False):
+            _check_resume(resume)
+            self.document()
+
+    @classmethod
+    def partial(cls, **options: Any) -> OperatorPartial:
+        """Check what is not mapped over, which is known while the DAG file is parsed."""
+        from airflow.sdk.definitions._internal.contextmanager import DagContext
+
+        _refuse_ours(options)
+        _check_resume(options.get("resume", "auto"))
+        if "pipeline" in options:
+            dag = options.get("dag") or DagContext.get_current()
+            _document(options["pipeline"], options.get("variables"), dag)
+        return super().partial(**options)
 
     def document(self) -> Document:
         """Return the pipeline, checked as far as its variables' values do not matter."""
-        from ._pipelines import checked
-
         has_dag = self.has_dag()  # type: ignore[no-untyped-call]
-        return checked(
-            self.pipeline, self.variables, Path(self.dag.fileloc).parent if has_dag else Path().absolute()
-        )
+        return _document(self.pipeline, self.variables, self.dag if has_dag else None)
 
     def execute(self, context: Context) -> dict[str, Any]:  # type: ignore[override]
         """Check the pipeline with this run's values, submit it, and return its figures."""
+        from ._results import reported
         from ._run import Run
 
         self._instance = context.get("ti")
         show_report_link(self, self._instance)
-        self._run = Run(self, context)
+        with reported(self.pipeline, context):
+            self._run = Run(self, context)
         return self._run.result(lambda: super(HttpEnrichSparkOperator, self).execute(context))
 
     def _get_hook(self) -> SparkSubmitHook:
@@ -178,3 +188,22 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
     def _current(self) -> Run:
         assert self._run is not None  # noqa: S101 - all of this is called by execute
         return self._run
+
+
+def _refuse_ours(options: Mapping[str, Any]) -> None:
+    for option in _OURS:
+        if option in options:
+            msg = f"HttpEnrichSparkOperator sets {option!r} itself; leave it out"
+            raise TypeError(msg)
+
+
+def _check_resume(resume: Any) -> None:
+    if isinstance(resume, str) and resume not in _RESUME and "{{" not in resume:
+        msg = f"resume is {resume!r}; give 'auto' or 'never'"
+        raise ValueError(msg)
+
+
+def _document(pipeline: Any, variables: Any, dag: DAG | None) -> Document:
+    from ._pipelines import checked
+
+    return checked(pipeline, variables, Path(dag.fileloc).parent if dag is not None else Path().absolute())

@@ -15,11 +15,14 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk import DAG
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+from http_enrich_provider._results import REPORT_KEY
 from http_enrich_provider._variables import plain_variables
 from http_enrich_provider.operators import HttpEnrichSparkOperator
 from http_enrich_spark.config import PipelineError
 from tests.support.peer import closed_port
+from tests.support.tasks import context
 
 PIPELINE: dict[str, Any] = {
     "version": 1,
@@ -39,6 +42,9 @@ with DAG("{dag_id}", schedule=None):
         task_id="enrich", pipeline="pipelines/p.yaml", variables={{"out": "{{{{ ds }}}}"}}
     )
 """
+MAPPED = DAG_FILE.replace("HttpEnrichSparkOperator(", "HttpEnrichSparkOperator.partial(").replace(
+    'variables={{"out": "{{{{ ds }}}}"}}\n    )', '\n    ).expand(variables=[{{"out": "a"}}, {{"out": "b"}}])'
+)
 GOOD = """
 version: 1
 name: p
@@ -69,10 +75,10 @@ def execute(task: HttpEnrichSparkOperator) -> Any:
     return task.execute({"run_id": "r1"})
 
 
-def dag_errors(folder: Path, pipeline: str, dag_id: str = "d") -> dict[str, str]:
+def dag_errors(folder: Path, pipeline: str, dag_id: str = "d", *, dag: str = DAG_FILE) -> dict[str, str]:
     (folder / "pipelines").mkdir(exist_ok=True)
     (folder / "pipelines" / "p.yaml").write_text(pipeline)
-    (folder / f"{dag_id}.py").write_text(DAG_FILE.format(dag_id=dag_id))
+    (folder / f"{dag_id}.py").write_text(dag.format(dag_id=dag_id))
     return DagBag(str(folder), bundle_path=folder).import_errors
 
 
@@ -110,6 +116,47 @@ def test_only_the_dag_with_the_wrong_pipeline_breaks(tmp_path: Path) -> None:
     assert list(bag.dags) == ["good"]
 
 
+def test_pipeline_that_all_mapped_tasks_have_is_checked_when_the_dag_is_parsed(tmp_path: Path) -> None:
+    assert dag_errors(tmp_path, GOOD, dag=MAPPED) == {}
+
+    (text,) = dag_errors(tmp_path, GOOD + "oops: 1\n", dag=MAPPED).values()
+    assert "p.yaml:8:1: oops: unknown key 'oops'" in text
+
+
+def mapped(**over: Any) -> MappedOperator:
+    given = {"pipeline": PIPELINE, "variables": {"out": "out"}}
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
+        same = {name: value for name, value in given.items() if name not in over}
+        return HttpEnrichSparkOperator.partial(task_id="enrich", **same).expand(**over)
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"pipeline": {**PIPELINE, "oops": 1}}, "unknown key 'oops'"),
+        ({"variables": {"other": "x"}}, "no variable 'out'"),
+        ({"resume": "maybe"}, "resume became 'maybe'"),
+    ],
+)
+@pytest.mark.usefixtures("connections")
+def test_what_is_wrong_with_one_mapped_task_is_final_and_reported(over: dict[str, Any], message: str) -> None:
+    """It cannot be known before, and a retry would meet the same."""
+    task, ctx = mapped(**{name: [value] for name, value in over.items()}).unmap(over), context()
+
+    with pytest.raises(AirflowFailException, match=message):
+        task.execute(ctx)
+    assert message in ctx["ti"].xcoms[REPORT_KEY]["error"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"application": "mine.py"}, "sets 'application' itself"), ({"resume": "maybe"}, "resume is 'maybe'")],
+)
+def test_what_all_mapped_tasks_have_cannot_be_wrong(options: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        HttpEnrichSparkOperator.partial(task_id="enrich", pipeline=PIPELINE, **options)
+
+
 def test_missing_pipeline_file_says_which(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"nowhere\.yaml: cannot be read: No such file"):
         operator(pipeline=str(tmp_path / "nowhere.yaml"))
@@ -121,6 +168,38 @@ def test_pipeline_is_found_beside_the_dag_file() -> None:
         pytest.raises(PipelineError, match=rf"{Path(__file__).parent}/nowhere\.yaml"),
     ):
         operator(pipeline="nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "kind"),
+    [
+        ({"pipeline": {**PIPELINE, "name": "${env.NOT_THERE}"}}, "NOT_THERE is not set", "pipeline"),
+        ({"conn_id": "other"}, "no connection 'other', which the operator's conn_id refers to", "setup"),
+        ({"window": "soon"}, "window is 'soon'", "setup"),
+        ({"spark_binary": "no-such-spark"}, "no-such-spark is not on PATH", "setup"),
+    ],
+)
+@pytest.mark.usefixtures("connections")
+def test_whatever_ends_a_task_before_spark_starts_is_reported(
+    options: dict[str, Any], message: str, kind: str
+) -> None:
+    ctx = context()
+    with pytest.raises(AirflowFailException, match=message) as caught:
+        operator(**options).execute(ctx)
+
+    found = ctx["ti"].xcoms[REPORT_KEY]
+    assert (found["state"], found["error"], found["kind"]) == ("failed", str(caught.value), kind)
+    assert found["summary"] == {"pipeline": "pipeline", "run_id": "r1"}
+
+
+def test_a_report_names_a_pipeline_by_its_file_and_not_by_its_folders(tmp_path: Path) -> None:
+    """The page shows names of at most 200 characters."""
+    file, ctx = tmp_path / "p.yaml", context()
+    file.write_text(GOOD)
+    with pytest.raises(AirflowFailException):
+        operator(pipeline=file, conn_id="other").execute(ctx)
+
+    assert ctx["ti"].xcoms[REPORT_KEY]["summary"]["pipeline"] == "p.yaml"
 
 
 def test_missing_api_connection_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,7 @@ from airflow.sdk import Asset
 
 from http_enrich_provider._results import MAX_BYTES, REPORT_KEY, full_report
 from http_enrich_provider.operators import HttpEnrichSparkOperator
-from http_enrich_spark.config import RunInfo
-from http_enrich_spark.submission import Report, Submission
+from http_enrich_spark.submission import Report
 from tests.support.fake_spark import FakeSpark
 from tests.support.pipelines import pipeline
 from tests.support.tasks import PUBLISHED, REPORT, SUMMARY, context
@@ -30,7 +29,7 @@ def operator(spark: FakeSpark, **options: Any) -> HttpEnrichSparkOperator:
 
 
 def report(outcome: Report) -> dict[str, Any]:
-    return full_report(outcome, Submission("p", {}, {}, RunInfo("r1"), ""))
+    return full_report(outcome, "p", "r1")
 
 
 def test_the_figures_are_the_result(fake_spark: FakeSpark) -> None:

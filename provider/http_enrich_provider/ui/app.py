@@ -119,5 +119,5 @@ def _why_there_is_none(found: Stored) -> str:
         return "A report appears here when the run has ended, if this is a task that enriches rows."
     return (
         "This task has left no report. Tasks of HttpEnrichSparkOperator leave one, unless they were "
-        "killed or ended before Spark had started; the log says which."
+        "killed or ended before they had begun; the log says which."
     )
