@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from http_enrich_spark.submission import CONNECTIONS, Report, Submission, outcome_file, write_privately
 
-from ._environment import spark_variables
+from ._environment import driver_variables, spark_variables
 
 _SUBMISSION = "http-enrich-submission.json"
 _SCHEMES = {"s3a": "s3", "s3n": "s3", "wasb": "abfs", "wasbs": "abfs", "abfss": "abfs"}
@@ -52,7 +52,7 @@ class LocalDriver:
         self._report = folder / "report.json"
         file = folder / _SUBMISSION
         msgspec.structs.replace(submission, report=str(self._report)).write(file)
-        return Handover([str(file)], variables={**connections, **spark_variables(self._master)})
+        return Handover([str(file)], variables={**connections, **driver_variables(self._master)})
 
     def report(self, application: str | None) -> Report | None:
         """Return what it has written, if it came that far."""
@@ -76,8 +76,8 @@ class RemoteDriver:
         file, secrets = folder / _SUBMISSION, folder / CONNECTIONS
         msgspec.structs.replace(submission, report=self.folder, remote=True).write(file)
         write_privately(secrets, json.dumps(dict(connections)).encode())
-        variables = spark_variables("")
-        return Handover([file.name], files=[str(file), str(secrets)], variables=variables)
+        # No Python of ours: Spark would pass its path on to a machine that need not have it.
+        return Handover([file.name], files=[str(file), str(secrets)], variables=spark_variables())
 
     def report(self, application: str | None) -> Report | None:
         """Return what it has left in the run's folder; raises `AirflowFailException` if we cannot read it."""

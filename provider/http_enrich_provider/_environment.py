@@ -40,12 +40,20 @@ def require_program(name: str) -> None:
         raise AirflowFailException(msg)
 
 
-def spark_variables(master: str) -> dict[str, str]:
-    """Return what spark-submit needs to find itself and its Python, where nobody has said otherwise."""
-    return {"PATH": _search_path()} | python_variables(master)
+def spark_variables() -> dict[str, str]:
+    """Return what spark-submit needs to be found, and to find its Spark."""
+    return {"PATH": _search_path()}
+
+
+def driver_variables(master: str) -> dict[str, str]:
+    """Return what spark-submit needs to start a driver here: this Python, where nobody has said otherwise."""
+    return spark_variables() | python_variables(master)
 
 
 def _search_path() -> str:
-    # Last on PATH: a Spark that was put there on purpose comes first.
-    beside = str(Path(sys.executable).parent)
-    return f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{beside}"
+    beside, given = str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)
+    behind = f"{given}{os.pathsep}{beside}"
+    # Last on PATH: a Spark that was put there on purpose comes first. The one beside this
+    # Python looks for itself by `python3`, which then has to be this one.
+    ours = Path(shutil.which("spark-submit", path=behind) or "").parent == Path(beside)
+    return f"{beside}{os.pathsep}{given}" if ours else behind

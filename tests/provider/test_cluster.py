@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +16,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from http_enrich_provider._environment import spark_variables
 from http_enrich_provider.operators import HttpEnrichSparkOperator
 from http_enrich_spark.submission import CONNECTIONS
 from tests.support.fake_spark import FakeSpark
@@ -102,6 +107,51 @@ def test_secrets_travel_as_a_file_of_the_owner_and_in_no_other_way(
     assert [Path(each).exists() for each in shipped] == [False, False]
     # Those that Airflow keeps in the environment are there anyway; what we add is in the file.
     assert json.loads((tmp_path / "fake-spark" / "sandbox" / CONNECTIONS).read_text())["AIRFLOW_CONN_API"]
+
+
+def test_a_driver_elsewhere_is_not_told_of_the_python_here(
+    yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spark's YARN client would pass it on to the application master."""
+    for name in ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
+        monkeypatch.delenv(name, raising=False)
+    task = operator(fake_spark.will(PUBLISHED, application=APPLICATION), tmp_path)
+    task.execute(context(task_state_store=StateStore()))
+
+    (start,) = fake_spark.starts
+    assert [name for name in start.environ if name.startswith("PYSPARK")] == []
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_spark_submit_beside_this_python_finds_its_spark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: bool
+) -> None:
+    """It asks a `python3` for it, and another one that comes first on PATH knows of no Spark."""
+    beside, other = Path(sys.executable).parent, tmp_path / "python3"
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    path = os.pathsep.join(
+        [str(tmp_path), *os.defpath.split(os.pathsep), *([str(beside)] if on_path else [])]
+    )
+    monkeypatch.setenv("PATH", path)
+    for name in ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "SPARK_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    version = subprocess.run(
+        ["spark-submit", "--version"], env=os.environ | spark_variables(), capture_output=True, text=True
+    )
+
+    assert version.returncode == 0, version.stderr
+
+
+def test_a_spark_submit_that_is_on_the_path_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "spark-submit"
+    theirs.touch(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.defpath}")
+
+    assert shutil.which("spark-submit", path=spark_variables()["PATH"]) == str(theirs)
 
 
 def test_a_retry_joins_the_application_of_the_try_before(
