@@ -15,6 +15,7 @@ from http_enrich_spark.bundle import application, build_py_files
 from http_enrich_spark.config import PipelineConfig, RunKey
 from http_enrich_spark.submission import Report, Submission
 
+from ._cluster import check_cluster_mode
 from ._connections import connection_variables, mask_secrets, require_connection
 from ._drivers import Driver, Handover, LocalDriver, RemoteDriver
 from ._environment import environment, require_program
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from .operators import HttpEnrichSparkOperator
-
-_NO_CLUSTER = {
-    "spark://": "Spark's standalone master takes no Python application in deploy mode 'cluster'",
-    "k8s": "on Kubernetes, spark-submit would leave the connections in spark.kubernetes.file.upload.path",
-}
 
 
 class Run:
@@ -153,15 +149,12 @@ class Run:
 
     def _spark(self) -> Mapping[str, Any]:
         """Return where Spark is; raises `AirflowFailException` when we cannot work with it."""
-        require_connection(self._operator._conn_id, "the operator's conn_id")
-        connection = self._operator._get_hook()._connection
-        require_program(str(connection["spark_binary"]))
-        if connection["deploy_mode"] == "cluster" and "yarn" not in connection["master"]:
-            reasons = (why for master, why in _NO_CLUSTER.items() if connection["master"].startswith(master))
-            why = next(reasons, "the deploy mode 'cluster' needs a cluster")
-            msg = f"{why}; set deploy_mode='client' on the operator or in the Spark connection"
-            raise AirflowFailException(msg)
-        return connection
+        connection = require_connection(self._operator._conn_id, "the operator's conn_id")
+        spark = self._operator._get_hook()._connection
+        require_program(str(spark["spark_binary"]))
+        if spark["deploy_mode"] == "cluster":
+            check_cluster_mode(self._operator, spark["master"], connection)
+        return spark
 
 
 @contextmanager

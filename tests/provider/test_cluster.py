@@ -263,6 +263,42 @@ def test_without_tracking_spark_submit_waits_and_the_outcome_is_found_as_well(
     assert task.execute(context()) == RESULT
 
 
+def test_a_resource_manager_that_is_not_known_is_asked_for(
+    fake_spark: FakeSpark, tmp_path: Path, connections: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it, an application would live on when its task is stopped."""
+    monkeypatch.setenv("AIRFLOW_CONN_SPARK_DEFAULT", '{"conn_type": "spark", "host": "yarn"}')
+    for tracking in ({}, {"yarn_track_via_rm_api": False, "durable": False}):
+        with pytest.raises(
+            AirflowFailException, match="'spark_default' has no extra 'yarn_resourcemanager_webapp_address'"
+        ):
+            operator(fake_spark.will(PUBLISHED), tmp_path, **tracking).execute(context())
+
+    assert fake_spark.starts == []
+
+
+def test_a_durable_task_that_is_not_tracked_is_refused_for_good(
+    yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path
+) -> None:
+    task = operator(fake_spark.will(PUBLISHED), tmp_path, yarn_track_via_rm_api=False, durable=True)
+
+    with pytest.raises(AirflowFailException, match=r"set yarn_track_via_rm_api=True.*or durable=False"):
+        task.execute(context(task_state_store=StateStore()))
+    assert fake_spark.starts == []
+
+
+def test_a_kill_reaches_an_application_that_is_not_tracked(
+    yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path
+) -> None:
+    fake_spark.will(PUBLISHED, application=APPLICATION)
+    task = operator(fake_spark, tmp_path, yarn_track_via_rm_api=False, durable=False)
+    task.execute(context())
+
+    task.on_kill()
+
+    assert yarn.killed == [f"/ws/v1/cluster/apps/{APPLICATION}/state"]
+
+
 def test_a_kill_reaches_an_application_that_was_joined(
     yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path
 ) -> None:
