@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from http_enrich_spark.submission import CONNECTIONS, Report, Submission, outcome_file, write_privately
 
@@ -80,7 +80,11 @@ class RemoteDriver:
         return Handover([file.name], files=[str(file), str(secrets)], variables=spark_variables())
 
     def report(self, application: str | None) -> Report | None:
-        """Return what it has left in the run's folder; raises `AirflowFailException` if we cannot read it."""
+        """
+        Return what it has left in the run's folder.
+
+        Raises `AirflowFailException` if Airflow cannot read such a place, `AirflowException` if only for now.
+        """
         if application is None:
             return None
         from airflow.sdk import ObjectStoragePath
@@ -90,15 +94,24 @@ class RemoteDriver:
             text = ObjectStoragePath(object_storage(place)).read_bytes()
         except FileNotFoundError:
             return None
-        except Exception as error:
-            why = f"{type(error).__name__}: {error}"
+        except (ImportError, ValueError) as error:
             msg = (
-                f"the outcome of {application} cannot be read from {place} ({why}); "
-                "install the Airflow provider of that file system, or set execution.checkpoint to a folder "
-                f"that Airflow can read. If the run was published, its report is {self.folder}/report.json"
+                f"{_unread(place, error)}; install the Airflow provider of that file system, or set "
+                "execution.checkpoint to a folder that Airflow can read. If the run was published, its "
+                f"report is {self.folder}/report.json"
             )
             raise AirflowFailException(msg) from error
+        except Exception as error:
+            msg = (
+                f"{_unread(place, error)}; start it again when that storage can be reached: it goes on from "
+                "there, and requests nothing if the run was published"
+            )
+            raise AirflowException(msg) from error
         return Report.decode(text)
+
+
+def _unread(place: str, error: Exception) -> str:
+    return f"the outcome of the run cannot be read from {place} ({type(error).__name__}: {error})"
 
 
 def object_storage(path: str) -> str:

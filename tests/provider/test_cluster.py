@@ -240,9 +240,29 @@ def test_a_checkpoint_that_airflow_cannot_read_is_named_with_the_remedy(
     with pytest.raises(AirflowFailException) as caught:
         operator(fake_spark, tmp_path, **far).execute(context(task_state_store=StateStore()))
 
-    assert f"outcome of {APPLICATION} cannot be read from nosuch://cluster/checkpoint/" in str(caught.value)
+    assert "outcome of the run cannot be read from nosuch://cluster/checkpoint/" in str(caught.value)
     assert "install the Airflow provider of that file system" in str(caught.value)
     assert str(caught.value).endswith("/report.json")
+
+
+def test_a_checkpoint_that_cannot_be_read_for_now_is_read_by_the_next_try(
+    yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path
+) -> None:
+    fake_spark.will(PUBLISHED, application=APPLICATION)
+    ctx = context(task_state_store=StateStore())
+    operator(fake_spark, tmp_path).execute(ctx)
+    outcome = Path(fake_spark.starts[0].submission["report"]) / f"outcome-{APPLICATION}.json"
+    away = outcome.rename(tmp_path / "away.json")
+    outcome.mkdir()
+
+    with pytest.raises(AirflowException, match=r"cannot be read from .* start it again when") as caught:
+        operator(fake_spark, tmp_path).execute(ctx)
+    assert not isinstance(caught.value, AirflowFailException)
+
+    outcome.rmdir()
+    away.rename(outcome)
+    assert operator(fake_spark, tmp_path).execute(ctx) == RESULT
+    assert len(fake_spark.starts) == 1
 
 
 def test_a_published_run_without_an_outcome_says_where_to_look(
