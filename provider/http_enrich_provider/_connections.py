@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow.providers.common.compat.sdk import (
@@ -42,9 +42,14 @@ def connection_variables(document: Document) -> dict[str, str]:
     }
 
 
-def mask_secrets(document: Document, config: PipelineConfig, environ: Mapping[str, str]) -> None:
-    """Have Airflow replace the secrets of a pipeline by `***` in whatever this task logs, encoded or not."""
-    for value in {*secret_values(document, environ), *secret_texts(config)}:
+def secrets_of(document: Document, config: PipelineConfig, environ: Mapping[str, str]) -> set[str]:
+    """Return the secrets of a pipeline, those included that it refers to and does not use."""
+    return {*secret_values(document, environ), *secret_texts(config)}
+
+
+def mask(secrets: Iterable[str]) -> None:
+    """Have Airflow replace *secrets* by `***` in whatever this task logs, encoded or not."""
+    for value in secrets:
         for form in secret_forms(value):
             mask_secret(form)
 

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import msgspec
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, Asset
 
+from http_enrich_middleware import Redactor
 from http_enrich_spark.config import PipelineError
 from http_enrich_spark.submission import Report
 
@@ -33,6 +35,17 @@ def result_of(summary: dict[str, Any]) -> dict[str, Any]:
     judged = summary["ok"] + summary["failed"]
     rate = round(summary["failed"] / judged, 6) if judged else 0.0
     return {**summary, "error_rate": rate, "report": f"{summary['folder']}/report.json"}
+
+
+def without_secrets(report: Report, redactor: Redactor) -> Report:
+    """Return *report* with `***` for secrets in its errors, which quote what others have said."""
+    error, found = report.error, report.report
+    if found is not None:
+        failures = [{**each, "error": redactor.text(each["error"])} for each in found["failures"]]
+        found = {**found, "failures": failures}
+    return msgspec.structs.replace(
+        report, error=None if error is None else redactor.text(error), report=found
+    )
 
 
 def full_report(report: Report, pipeline: str, run_id: str) -> dict[str, Any]:

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from http_enrich_middleware import Redactor
 from http_enrich_spark.bundle import application, build_py_files
 from http_enrich_spark.config import PipelineConfig, RunKey
 from http_enrich_spark.submission import Report, Submission
 
 from ._cluster import check_cluster_mode
-from ._connections import connection_variables, mask_secrets, require_connection
+from ._connections import connection_variables, mask, require_connection, secrets_of
 from ._drivers import Driver, Handover, LocalDriver, RemoteDriver
 from ._environment import environment, require_program
 from ._pipelines import without_retry
 from ._processes import end_with_descendants
-from ._results import fail, full_report, push, result_of, tell_assets
+from ._results import fail, full_report, push, result_of, tell_assets, without_secrets
 from ._variables import plain_variables
 from ._window import run_info
 
@@ -45,7 +46,7 @@ class Run:
         """The id of the Spark application, once it is known; on this machine it does not matter."""
         self.report: dict[str, Any] | None = None
         """What went to XCom, once the run has ended."""
-        self._operator, self._context = operator, context
+        self._operator, self._context, self._redactor = operator, context, Redactor()
         self._log_warnings()
         self._connections = connection_variables(self.document)
         self._submission = self._submitted()
@@ -63,11 +64,11 @@ class Run:
         try:
             with TemporaryDirectory(prefix="http-enrich-") as folder:
                 handover = self._driver.hand_over(self._submission, self._connections, Path(folder))
-                report = self._ended(handover, Path(folder), submit)
+                report = without_secrets(self._ended(handover, Path(folder), submit), self._redactor)
         except Exception as error:
             # Of a task that was stopped, Airflow takes no XCom any more.
             if not self._operator.killed:
-                self._push(Report(error=str(error), kind="internal"))
+                self._push(without_secrets(Report(error=str(error), kind="internal"), self._redactor))
             raise
         self._push(report)
         if report.summary is None:
@@ -91,7 +92,7 @@ class Run:
             end_with_descendants(process.pid)
 
     def _ended(self, handover: Handover, folder: Path, submit: Callable[[], Any]) -> Report:
-        """Return what the application has reported; raises what *submit* raises if that is nothing."""
+        """Return what the application has reported, or what is known if that is nothing."""
         operator = self._operator
         failure: Exception | None = None
         with environment(handover.variables), _equipped(operator, handover, folder):
@@ -115,11 +116,18 @@ class Run:
         return self.application or getattr(self._operator._hook, "_yarn_application_id", None)
 
     def _silent(self, failure: Exception | None) -> Report:
-        """Return the report of an application that has left none; raises *failure* if there is one."""
+        """Return the report of an application that has left none, whose end Airflow has told by *failure*."""
+        far = self._driver.folder if isinstance(self._driver, RemoteDriver) else None
+        status = getattr(getattr(self._operator._hook, "_submit_sp", None), "returncode", None)
+        error = (
+            f"the Spark application has left no report{f' (exit code {status})' if status else ''}; look at "
+            f"{f'its log on the cluster, and at {far}' if far else 'the end of its log above'}. Often the "
+            "master or conf is wrong, Java is missing, or memory was short"
+        )
         if failure is not None:
-            raise failure
-        where = f"{self._driver.folder}" if isinstance(self._driver, RemoteDriver) else "its log above"
-        return Report(error=f"the Spark application has ended without a report; look at {where}", retry=True)
+            error = f"{error}\n{failure}"
+            self._operator.log.error("the submission has failed", exc_info=failure)
+        return Report(error=error, retry=True, kind="internal")
 
     def _log_warnings(self) -> None:
         for warning in self.document.warnings:
@@ -144,7 +152,9 @@ class Run:
         environ = {**os.environ, **self._connections, **(self._operator.env_vars or {})}
         with without_retry():
             config = self._submission.load(environ)
-        mask_secrets(self.document, config, environ)
+        secrets = secrets_of(self.document, config, environ)
+        mask(secrets)
+        self._redactor.add(*secrets)
         return config
 
     def _spark(self) -> Mapping[str, Any]:

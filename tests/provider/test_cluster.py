@@ -227,7 +227,7 @@ def test_a_failed_application_without_an_outcome_is_told_by_the_cluster(
     yarn.states = [("FAILED", "FAILED")]
     fake_spark.will(None, application=APPLICATION, status=0)
 
-    with pytest.raises(RuntimeError, match="ended with state: FAILED"):
+    with pytest.raises(AirflowException, match=r"left no report; look at its log on the.*\n.*state: FAILED"):
         operator(fake_spark, tmp_path).execute(context(task_state_store=StateStore()))
 
 
@@ -270,7 +270,7 @@ def test_a_published_run_without_an_outcome_says_where_to_look(
 ) -> None:
     fake_spark.will(None, application=APPLICATION, status=0)
 
-    with pytest.raises(AirflowException, match=rf"without a report; look at {tmp_path}/checkpoint/"):
+    with pytest.raises(AirflowException, match=rf"no report; look at its log .* {tmp_path}/checkpoint/"):
         operator(fake_spark, tmp_path).execute(context(task_state_store=StateStore()))
 
 

@@ -75,10 +75,16 @@ def test_a_run_that_failed_early_has_a_report_with_the_same_keys(fake_spark: Fak
 
 def test_an_application_that_says_nothing_is_told_by_its_log(fake_spark: FakeSpark) -> None:
     ctx = context()
-    with pytest.raises(AirflowException, match="Error code is: 3"):
+    with pytest.raises(AirflowException) as caught:
         operator(fake_spark.will(None, status=3)).execute(ctx)
 
     pushed = ctx["ti"].xcoms[REPORT_KEY]
+    first, *rest = str(caught.value).splitlines()
+    assert first.startswith(
+        "the Spark application has left no report (exit code 3); look at the end of its log"
+    )
+    assert "Cannot execute" in rest[0]
+    assert not isinstance(caught.value, AirflowFailException)
     assert (pushed["state"], pushed["kind"]) == ("failed", "internal")
     assert "Error code is: 3" in pushed["error"]
 
@@ -95,7 +101,7 @@ def test_a_pipeline_that_this_run_cannot_load_has_a_report_too(fake_spark: FakeS
 
 
 def test_a_good_end_without_a_report_is_a_failure(fake_spark: FakeSpark) -> None:
-    with pytest.raises(AirflowException, match="ended without a report; look at its log above"):
+    with pytest.raises(AirflowException, match=r"left no report; look at the end of its log above"):
         operator(fake_spark.will(None, status=0)).execute(context())
 
 

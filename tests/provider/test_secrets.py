@@ -9,13 +9,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk._shared.secrets_masker import redact
 
 from http_enrich_provider.operators import HttpEnrichSparkOperator
 from tests.support.fake_spark import FakeSpark
 from tests.support.pipelines import pipeline
-from tests.support.tasks import CANARY, PUBLISHED, context
+from tests.support.tasks import CANARY, PUBLISHED, REPORT, context
 
 FORMS = [CANARY, quote(CANARY, safe=""), base64.b64encode(CANARY.encode()).decode()]
 WITH_SECRET = pipeline({"middleware": [{"type": "bearer", "token": "${conn.api.password}"}]})
@@ -46,6 +46,24 @@ def test_the_driver_inherits_it_and_nothing_else_shows_it(
     rendered = {name: getattr(task, name) for name in task.template_fields}
     shown = json.dumps([start.argv, start.submission, result, ctx["ti"].xcoms, rendered], default=str)
     assert [form for form in FORMS if form in shown + caplog.text] == []
+
+
+@pytest.mark.parametrize("reports", [False, True], ids=["in its log", "in its report"])
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_run_that_failed_has_said_does_not_show_it(
+    task: HttpEnrichSparkOperator, fake_spark: FakeSpark, form: str, reports: bool
+) -> None:
+    """XComs are for whoever may read the DAG, and exceptions go to callbacks."""
+    said, ctx = f"GET /?key={form} failed", context()
+    failure = {"outcome": "connect", "rows": 9, "kind": "reset", "error": said}
+    report = {**REPORT, "state": "failed", "failures": [failure]}
+    fake_spark.will({"error": said, "report": report} if reports else None, status=3, says=said)
+
+    with pytest.raises(AirflowException) as caught:
+        task.execute(ctx)
+    shown = json.dumps(ctx["ti"].xcoms) + str(caught.value)
+    assert shown.count("GET /?key=*** failed") == (3 if reports else 2)
+    assert form not in shown
 
 
 def test_it_is_in_no_template_field(task: HttpEnrichSparkOperator) -> None:

@@ -12,6 +12,7 @@ _SCRIPT = """#!{python} -S
 import json, os, pathlib, shutil, sys
 
 folder, report, application, status = pathlib.Path({folder!r}), {report!r}, {application!r}, {status!r}
+print({says!r})
 options = dict(zip(sys.argv[1:], sys.argv[2:]))
 sandbox = folder / "sandbox"
 shutil.rmtree(sandbox, ignore_errors=True)
@@ -52,15 +53,21 @@ class FakeSpark:
         self.program = str(folder / "fake-spark-submit")
 
     def will(
-        self, report: dict[str, Any] | None, *, status: int | None = None, application: str = ""
+        self,
+        report: dict[str, Any] | None,
+        *,
+        status: int | None = None,
+        application: str = "",
+        says: str = "",
     ) -> FakeSpark:
-        """Have it leave *report*, name its *application*, and end with *status*."""
+        """Have it leave *report*, say *says*, name its *application*, and end with *status*."""
         failed = report is not None and report.get("error") is not None
         script = _SCRIPT.format(
             python=sys.executable,
             folder=str(self._folder),
             report=None if report is None else json.dumps(report),
             application=application,
+            says=says,
             status=int(failed) if status is None else status,
         )
         file = Path(self.program)
