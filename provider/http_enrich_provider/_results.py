@@ -60,7 +60,7 @@ def full_report(report: Report, pipeline: str, run_id: str) -> dict[str, Any]:
         state       published | repeated (published by an earlier try) | failed
         error       why it failed, else null; the first line says what to do
         kind        a word for the error, such as auth, rate_limited, error_rate, max_calls, deadline;
-                    pipeline or setup if nothing was submitted; or null
+                    timeout, and pipeline or setup if nothing was submitted; or null
         summary     the figures, as `RunSummary` has them; of a run that failed early only pipeline and run_id
         statuses    {HTTP status: rows}
         latency     of rows in ms: count, p50_ms, …

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from http_enrich_middleware import Redactor
 from http_enrich_spark.bundle import application, build_py_files
@@ -64,13 +64,15 @@ class Run:
         try:
             with TemporaryDirectory(prefix="http-enrich-") as folder:
                 handover = self._driver.hand_over(self._submission, self._connections, Path(folder))
-                report = without_secrets(self._ended(handover, Path(folder), submit), self._redactor)
+                report = self._ended(handover, Path(folder), submit)
+        except AirflowTaskTimeout as error:
+            raise self._timed_out() from error
         except Exception as error:
             # Of a task that was stopped, Airflow takes no XCom any more.
             if not self._operator.killed:
-                self._push(without_secrets(Report(error=str(error), kind="internal"), self._redactor))
+                self._push(Report(error=str(error), kind="internal"))
             raise
-        self._push(report)
+        report = self._push(report)
         if report.summary is None:
             fail(report)
         result = result_of(report.summary)
@@ -78,12 +80,10 @@ class Run:
         self._operator.log.info("%(rows_out)s rows, %(ok)s ok, %(failed)s failed, %(calls)s calls", result)
         return result
 
-    def figures(self) -> dict[str, Any]:
-        """Return what the task returns, of an application that has ended well."""
+    def figures(self) -> dict[str, Any] | None:
+        """Return what the task returns, None if the application has reported none; `result` says why."""
         report = self._driver.report(self.application)
-        if report is None or report.summary is None:
-            fail(report or self._silent(None))
-        return result_of(report.summary)
+        return result_of(report.summary) if report is not None and report.summary is not None else None
 
     def stop(self) -> None:
         """End spark-submit with all that it has started here."""
@@ -108,9 +108,22 @@ class Run:
                 raise AirflowException(msg) from failure
             return self._driver.report(self._submitted_as()) or self._silent(failure)
 
-    def _push(self, report: Report) -> None:
-        self.report = full_report(report, self.document.name, self._submission.run.id)
+    def _timed_out(self) -> AirflowTaskTimeout:
+        """End the application, which Airflow would do next, and then report."""
+        self._operator.on_kill()
+        msg = (
+            f"execution_timeout of {self._operator.execution_timeout} is over: what was committed is kept, "
+            "and the next try goes on from there; raise it if a run takes that long"
+        )
+        self._push(Report(error=msg, retry=True, kind="timeout"))
+        return AirflowTaskTimeout(msg)
+
+    def _push(self, report: Report) -> Report:
+        """Push *report* to XCom; returns it as it may be shown."""
+        shown = without_secrets(report, self._redactor)
+        self.report = full_report(shown, self.document.name, self._submission.run.id)
         push(self.report, self._context)
+        return shown
 
     def _submitted_as(self) -> str | None:
         return self.application or getattr(self._operator._hook, "_yarn_application_id", None)
@@ -126,7 +139,7 @@ class Run:
         )
         if failure is not None:
             error = f"{error}\n{failure}"
-            self._operator.log.error("the submission has failed", exc_info=failure)
+            self._operator.log.debug("the submission has failed", exc_info=failure)
         return Report(error=error, retry=True, kind="internal")
 
     def _log_warnings(self) -> None:

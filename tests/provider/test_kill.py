@@ -76,7 +76,7 @@ def check_table(folder: Path) -> None:
     [
         (stop_as_airflow_does, "AirflowException", "the task was stopped; what was committed is kept"),
         (tell_the_task_alone, "AirflowException", "the task was stopped; what was committed is kept"),
-        (let_its_time_be_over, "AirflowTaskTimeout", "Timeout"),
+        (let_its_time_be_over, "AirflowTaskTimeout", "execution_timeout of 1:00:00 is over: what was"),
     ],
 )
 def test_a_task_that_is_stopped_makes_no_more_requests_and_loses_nothing_it_has_committed(

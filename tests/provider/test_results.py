@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 from airflow.sdk import Asset
+from airflow.sdk.execution_time.timeout import timeout
 
 from http_enrich_provider._results import MAX_BYTES, REPORT_KEY, full_report
 from http_enrich_provider.operators import HttpEnrichSparkOperator
@@ -98,6 +100,27 @@ def test_a_pipeline_that_this_run_cannot_load_has_a_report_too(fake_spark: FakeS
 
     assert ctx["ti"].xcoms[REPORT_KEY]["kind"] == "pipeline"
     assert fake_spark.starts == []
+
+
+def test_a_task_that_takes_too_long_reports_it(fake_spark: FakeSpark, tmp_path: Path) -> None:
+    program, ctx = tmp_path / "spark-submit", context()
+    program.write_text("#!/bin/sh\nkill -ALRM $PPID\nexec sleep 600\n")
+    program.chmod(0o755)
+    fake_spark.program = str(program)
+    task = operator(fake_spark, execution_timeout=timedelta(hours=6))
+
+    with (
+        pytest.raises(AirflowTaskTimeout, match="execution_timeout of 6:00:00 is over: what was committed"),
+        timeout(3600),  # type: ignore[no-untyped-call]
+    ):
+        task.execute(ctx)
+    had_ended = task.killed
+    task.on_kill()  # as Airflow does then
+
+    pushed = ctx["ti"].xcoms[REPORT_KEY]
+    assert (pushed["state"], pushed["kind"]) == ("failed", "timeout")
+    assert pushed["error"].startswith("execution_timeout of 6:00:00 is over")
+    assert had_ended
 
 
 def test_a_good_end_without_a_report_is_a_failure(fake_spark: FakeSpark) -> None:

@@ -127,9 +127,16 @@ class RealAirflow:
 
     def figures(self, dag_id: str, run_id: str, task_id: str = "enrich", index: int = -1) -> dict[str, Any]:
         """Return what the task of that run has returned."""
+        return self._xcom(dag_id, run_id, task_id, "return_value", index)
+
+    def report(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Return the report that the task of that run has left."""
+        return self._xcom(dag_id, run_id, "enrich", "http_enrich_report")
+
+    def _xcom(self, dag_id: str, run_id: str, task_id: str, key: str, index: int = -1) -> dict[str, Any]:
         task = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
         query = {"map_index": index, "deserialize": "true"}
-        value: dict[str, Any] = self.rest.get(f"{task}/xcomEntries/return_value", **query)["value"]
+        value: dict[str, Any] = self.rest.get(f"{task}/xcomEntries/{key}", **query)["value"]
         return value
 
     def check_day(self, day: date, table: str = "airports") -> Report:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,9 @@ def main(file: str) -> None:
 
     pipeline = json.loads(Path(file).read_text())
     conf = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.memory": "600m"}
-    task = HttpEnrichSparkOperator(task_id="enrich", pipeline=pipeline, conf=conf)
+    task = HttpEnrichSparkOperator(
+        task_id="enrich", pipeline=pipeline, conf=conf, execution_timeout=timedelta(hours=1)
+    )
     signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
     try:
         with timeout(3600):  # type: ignore[no-untyped-call]
