@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -15,7 +17,17 @@ if TYPE_CHECKING:
 
 _FORMS = "give one day ('2026-01-01'), 'START/END' in ISO 8601, or {'start': …, 'end': …}"
 
+_EXAMPLE = {
+    "start": "{{ partition_date.in_timezone('Europe/Berlin') }}",
+    "end": "{{ partition_date.in_timezone('Europe/Berlin').add(days=1) }}",
+}
+_DAY = re.compile(r"\d{4}-?\d\d-?\d\d")
+
 Window = tuple[datetime, datetime | None]
+
+
+class _UnclearPartitionError(ValueError):
+    """Where a partition starts does not fit its key."""
 
 
 def run_info(context: Context, window: Any = None) -> RunInfo:
@@ -31,12 +43,14 @@ def run_info(context: Context, window: Any = None) -> RunInfo:
     values: dict[str, Any] = dict(context)
     run = values.get("dag_run")
     key = values.get("partition_key") or getattr(run, "partition_key", None)
-    day = values.get("partition_date") or getattr(run, "partition_date", None)
-    found = _explicit(window) or _of_partition(key, day) or _interval(values)
+    starts = values.get("partition_date") or getattr(run, "partition_date", None)
+    run_id = str(values["run_id"])
+    try:
+        found = _explicit(window) or _of_partition(key, starts, _zone(values.get("dag"))) or _interval(values)
+    except _UnclearPartitionError as error:
+        return RunInfo(id=run_id, partition_key=key, no_window=str(error))
     start, end = found or (None, None)
-    return RunInfo(
-        id=str(values["run_id"]), window_start=_iso(start), window_end=_iso(end), partition_key=key
-    )
+    return RunInfo(id=run_id, window_start=_iso(start), window_end=_iso(end), partition_key=key)
 
 
 def _explicit(window: Any) -> Window | None:
@@ -57,18 +71,47 @@ def _explicit(window: Any) -> Window | None:
     return first, last
 
 
-def _of_partition(key: Any, day: datetime | None) -> Window | None:
-    """Return the window of a partition; only one whose key is a day says where it ends."""
+def _of_partition(key: Any, starts: datetime | None, zone: tzinfo | None) -> Window | None:
+    """
+    Return the window of a partition, in its *zone*; only one whose key is a day says where it ends.
+
+    A key is written in the zone of its timetable, and what Airflow says of where it *starts* in UTC.
+    """
     if key is None:
         return None
-    if _is_day(key):
-        return _whole_day(_moment(key))
-    if day is None:
-        try:
-            day = datetime.fromisoformat(str(key))
-        except ValueError:
-            return None
-    return _aware(day), None
+    named = _named(key, zone or UTC)
+    start = named if starts is None else _aware(starts).astimezone(zone or UTC)
+    if named is not None and start is not None and not _agree(named, start, zone, key):
+        msg = (
+            f"partition {key!r} starts at {start.isoformat()}, and the DAG's timetable names no time zone "
+            f"in which that fits; give the operator a window such as {_EXAMPLE}"
+        )
+        raise _UnclearPartitionError(msg)
+    if _is_day(key) and named is not None:
+        return _whole_day(named)
+    return (start, None) if start is not None else None
+
+
+def _named(key: Any, zone: tzinfo) -> datetime | None:
+    try:
+        named = datetime.fromisoformat(str(key))
+    except ValueError:
+        return None
+    return named if named.tzinfo is not None else named.replace(tzinfo=zone)
+
+
+def _agree(named: datetime, start: datetime, zone: tzinfo | None, key: Any) -> bool:
+    """Say whether a partition may start there; of a day, a schedule in a known zone may start at any hour."""
+    if zone is None:
+        return named == start
+    return not _is_day(key) or named.date() == start.date()
+
+
+def _zone(dag: Any) -> tzinfo | None:
+    """Return the time zone that the timetable of *dag* names; those of assets name none."""
+    timetable = getattr(dag, "timetable", None)
+    zone = getattr(timetable, "timezone", None) or getattr(timetable, "_timezone", None)
+    return ZoneInfo(zone) if isinstance(zone, str) else zone
 
 
 def _interval(values: Mapping[str, Any]) -> Window | None:
@@ -79,14 +122,14 @@ def _interval(values: Mapping[str, Any]) -> Window | None:
 def _is_day(value: Any) -> bool:
     if isinstance(value, date) and not isinstance(value, datetime):
         return True
-    try:
-        return isinstance(value, str) and date.fromisoformat(value) is not None
+    try:  # a week, such as 2026-W07, would pass as its Monday
+        return isinstance(value, str) and bool(_DAY.fullmatch(value)) and bool(date.fromisoformat(value))
     except ValueError:
         return False
 
 
 def _whole_day(start: datetime) -> Window:
-    return start, start + timedelta(days=1)
+    return start, start + timedelta(days=1)  # by the clock on the wall, so that it may be one of 23 hours
 
 
 def _moment(value: Any) -> datetime:

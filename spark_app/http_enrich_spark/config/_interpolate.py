@@ -26,12 +26,14 @@ class RunInfo:
     One run: its id and its data window, as `${run.…}` gives them.
 
     `window_start` and `window_end` are ISO 8601 texts, the end excluded. A partition may have a start only.
+    `no_window` says why there is no window where one would be expected.
     """
 
     id: str = "manual"
     window_start: str | None = None
     window_end: str | None = None
     partition_key: str | None = None
+    no_window: str | None = None
 
     @property
     def window(self) -> str:
@@ -46,6 +48,8 @@ class RunInfo:
             return self.id
         if name == "partition_key":
             return self._given(self.partition_key, "partition_key", "CronPartitionTimetable")
+        if self.no_window is not None:
+            raise ValueError(self.no_window)
         start = self._given(self.window_start, "data window", "CronDataIntervalTimetable")
         if name == "window_end" or self.window_end is not None:
             end = self._given(self.window_end, "end of its window", "CronDataIntervalTimetable")
