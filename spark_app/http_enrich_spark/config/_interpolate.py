@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,9 @@ from ._yaml import Document
 
 _ROW_FIELDS = ("path", "params", "headers", "json", "form", "body")
 """The keys of `endpoint:` whose texts may hold `${row.column}`."""
+
+_SECRET_NAME = re.compile(r"passw|passphrase|secret|token|key|auth", re.IGNORECASE)
+"""Names of parameters and of parts of a body under which an API expects a secret."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +87,17 @@ class Scope:
     run: RunInfo
     environ: Mapping[str, str] = field(repr=False)
 
-    def resolve(self, reference: Reference) -> Any:
-        """Return the value of *reference*, a `SecretText` if it must not be seen; raises `ValueError`."""
+    def resolve(self, reference: Reference, path: Path) -> Any:
+        """Return the value of *reference* at *path*, secret if it must not be seen; raises `ValueError`."""
         resolvers: dict[str, Callable[[str], Any]] = {
             "var": self._variable,
             "env": self._env,
             "run": self.run.value,
-            "conn": self._connection,
+            "conn": lambda name: _connections.lookup(name, self.environ),
             "file": _file,
         }
-        return resolvers[reference.namespace](reference.name)
+        value = resolvers[reference.namespace](reference.name)
+        return SecretText(value) if _is_secret(reference, path) else value
 
     def _variable(self, name: str) -> Any:
         if name not in self.variables:
@@ -105,14 +110,10 @@ class Scope:
             raise ValueError(msg)
         return self.environ[name]
 
-    def _connection(self, name: str) -> str | SecretText:
-        value = _connections.lookup(name, self.environ)
-        return SecretText(value) if _connections.is_secret(name.partition(".")[2]) else value
 
-
-def _file(name: str) -> SecretText:
+def _file(name: str) -> str:
     try:
-        return SecretText(FilePath(name).read_text().strip())
+        return FilePath(name).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         msg = f"the secret file {name} cannot be read: {type(error).__name__}"
         raise ValueError(msg) from None
@@ -137,7 +138,7 @@ def interpolate(document: Document, scope: Scope) -> tuple[Any, list[Problem]]:
         if not isinstance(value, str):
             return value
         try:
-            return _fill_text(value, scope, template=row_allowed(path))
+            return _fill_text(value, path, scope)
         except ValueError as error:
             problems.append(document.problem(path, str(error)))
             return value
@@ -151,17 +152,16 @@ def with_secrets(data: Any) -> Any:
 
 
 def _as_secret(value: Any, path: Path) -> Any:
-    shown = path == ("endpoint", "path") or not row_allowed(path)
-    if isinstance(value, str) and shown and any(map(_is_secret, _readable(value))):
-        return SecretText(value)
-    return value
+    if not isinstance(value, str) or _sent(path):
+        return value
+    return SecretText(value) if any(_is_secret(each, path) for each in _readable(value)) else value
 
 
 def secret_values(document: Document, environ: Mapping[str, str]) -> set[str]:
     """Return every secret that *document* refers to, for whoever has to hide them; raises `ValueError`."""
     scope = Scope({}, RunInfo(), environ)
-    found = (each for _, text in walk(document.data) for each in _readable(text))
-    values = (scope.resolve(each) for each in found if _is_secret(each))
+    found = ((each, path) for path, text in walk(document.data) for each in _readable(text))
+    values = (scope.resolve(each, path) for each, path in found if _is_secret(each, path))
     return {value.get_secret_value() for value in values}
 
 
@@ -172,16 +172,27 @@ def _readable(text: str) -> list[Reference]:
         return []  # complained about where all texts are checked
 
 
-def _is_secret(reference: Reference) -> bool:
+def _is_secret(reference: Reference, path: Path) -> bool:
     if reference.namespace == "conn":
         return _connections.is_secret(reference.name.partition(".")[2])
-    return reference.namespace == "file"
+    return reference.namespace == "file" or (reference.namespace == "env" and _looks_secret(path))
 
 
-def _fill_text(text: str, scope: Scope, *, template: bool) -> Any:
-    """Fill one text; a text that is one placeholder and nothing else keeps the value's type."""
+def _sent(path: Path) -> bool:
+    """Say whether the text at *path* is sent and not shown, so that it may be a secret."""
+    return row_allowed(path) and path[1] != "path"
+
+
+def _looks_secret(path: Path) -> bool:
+    # Not all that is sent: a secret is taken out of answers too, where a country would leave a hole.
+    return _sent(path) and (path[1] == "headers" or bool(_SECRET_NAME.search(str(path[-1]))))
+
+
+def _fill_text(text: str, path: Path, scope: Scope) -> Any:
+    """Fill the text at *path*; one that is a placeholder and nothing else keeps the value's type."""
+    template = row_allowed(path)
     parts = [
-        part if isinstance(part, str) or part.namespace == "row" else scope.resolve(part)
+        part if isinstance(part, str) or part.namespace == "row" else scope.resolve(part, path)
         for part in split(text)
     ]
     if len(parts) == 1 and not isinstance(parts[0], str | SecretText | Reference):

@@ -14,6 +14,8 @@ from http_enrich_middleware.auth.bearer import Config as BearerConfig
 from http_enrich_spark.config import (
     PipelineConfig,
     PipelineError,
+    RunInfo,
+    RunKey,
     check_pipeline,
     read_document,
     secret_texts,
@@ -147,6 +149,39 @@ def test_a_token_from_elsewhere_is_as_secret_as_one_from_a_connection(token: str
     assert isinstance(bearer, BearerConfig)
     assert bearer.token.get_secret_value() == value
     assert CANARY not in f"{config!r} {config.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("endpoint.headers", {"X-Tenant": "v1 ${env.KEY}"}),
+        ("endpoint.params", {"api_key": "${env.KEY}"}),
+        ("endpoint.json", {"login": [{"accessToken": "${env.KEY}"}]}),
+        ("endpoint.form", {"password": "${env.KEY}"}),
+    ],
+)
+def test_a_key_from_the_environment_is_a_secret_of_the_request(key: str, value: Any) -> None:
+    """Neither the ledger, which keeps the settings of a run, nor a log may show it."""
+    changes = {"endpoint.method": "POST", key: value}
+    document = read_document(pipeline(changes))
+    config, other = (load(changes, {"KEY": text}) for text in (CANARY, "another"))
+
+    assert CANARY in str(list(secret_texts(config)))
+    assert secret_values(document, {"KEY": CANARY}) == {CANARY}
+    assert CANARY not in f"{config!r} {RunKey.of(config, RunInfo()).settings}"
+    assert RunKey.of(config, RunInfo()).digest == RunKey.of(other, RunInfo()).digest
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("endpoint.params", {"lang": "${env.X}"}), ("endpoint.path", "/${env.X}/key")]
+)
+def test_what_else_comes_from_the_environment_is_shown_and_makes_another_run(key: str, value: Any) -> None:
+    """It is no secret: taken out of answers, it would leave holes in them."""
+    german, french = (load({key: value}, {"X": lang}) for lang in ("de-DE", "fr-FR"))
+
+    assert list(secret_texts(german)) == []
+    assert "de-DE" in str(RunKey.of(german, RunInfo()).settings)
+    assert RunKey.of(german, RunInfo()).digest != RunKey.of(french, RunInfo()).digest
 
 
 def test_a_secret_from_a_file_is_the_text_without_its_newline(key_file: Path) -> None:
