@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.openlineage.extractors import OperatorLineage
@@ -19,30 +18,32 @@ from openlineage.client.generated.sql_job import SQLJobFacet
 
 from http_enrich_spark.config import PipelineConfig
 
+from ._datasets import dataset
+
 if TYPE_CHECKING:
     from ._run import Run
-
-_SCHEMES = {"s3a": "s3", "s3n": "s3"}
 
 
 def lineage(run: Run) -> OperatorLineage[Any, Any]:
     """
     Return the datasets of *run*, with row counts and whether enough rows have got an answer.
 
-    A query is told as SQL: which tables it reads, only Spark knows.
+    A query is told as SQL: which tables it reads, only Spark knows. What has no name is left out.
     """
     config, report = run.config, run.report or {}
     summary = report.get("summary", {})
     query = config.source.query
     return OperatorLineage(
-        inputs=[_input(config, report)] if query is None else [],
+        inputs=_inputs(config, report),
         outputs=_outputs(config, summary) if report.get("state") == "published" else [],
         job_facets={"sql": SQLJobFacet(query=query)} if query is not None else {},
     )
 
 
-def _input(config: PipelineConfig, report: dict[str, Any]) -> InputDataset:
-    namespace, name = _named(config.source.path, config.source.table)
+def _inputs(config: PipelineConfig, report: dict[str, Any]) -> list[InputDataset]:
+    named = dataset(config.source)
+    if named is None:
+        return []
     rows, facets = report.get("summary", {}).get("rows_in"), {}
     if rows is not None:
         enough = Assertion(assertion="max_error_rate", success=report["state"] != "failed")
@@ -50,7 +51,7 @@ def _input(config: PipelineConfig, report: dict[str, Any]) -> InputDataset:
             "dataQualityMetrics": DataQualityMetricsInputDatasetFacet(rowCount=rows, columnMetrics={}),
             "dataQualityAssertions": DataQualityAssertionsDatasetFacet(assertions=[enough]),
         }
-    return InputDataset(namespace, name, inputFacets=facets)
+    return [InputDataset(*named, inputFacets=facets)]
 
 
 def _outputs(config: PipelineConfig, summary: dict[str, Any]) -> list[OutputDataset]:
@@ -59,19 +60,8 @@ def _outputs(config: PipelineConfig, summary: dict[str, Any]) -> list[OutputData
         written.append((config.dead_letter, summary["dead"]))
     return [
         OutputDataset(
-            *_named(sink.path, sink.table),
-            outputFacets={"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=rows)},
+            *named, outputFacets={"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=rows)}
         )
         for sink, rows in written
+        if (named := dataset(sink)) is not None
     ]
-
-
-def _named(path: str | None, table: str | None) -> tuple[str, str]:
-    """Return namespace and name of a dataset, as OpenLineage's naming has them."""
-    if path is None:
-        return "spark", table or ""
-    scheme, separator, rest = path.partition("://")
-    if not separator or scheme == "file":
-        return "file", os.path.abspath(rest or path)  # noqa: PTH100 - nothing is resolved here
-    place, _, name = rest.partition("/")
-    return f"{_SCHEMES.get(scheme, scheme)}://{place}", name or "/"

@@ -51,6 +51,55 @@ def test_a_local_folder_is_a_file(fake_spark: FakeSpark) -> None:
     assert found.outputs[0].name.endswith("/out/airports")
 
 
+DATABASE = "jdbc:postgresql://db.test/air?currentSchema=flight&ssl=true"
+
+
+@pytest.mark.parametrize(
+    ("url", "table", "namespace", "name"),
+    [
+        (DATABASE, "airports", "postgres://db.test:5432", "air.flight.airports"),
+        ("jdbc:postgresql://db.test:6543/air", "airports", "postgres://db.test:6543", "air.public.airports"),
+        ("jdbc:postgresql://a.test:1,b.test:2/air", "s.t", "postgres://a.test:1", "air.s.t"),
+    ],
+)
+def test_a_table_of_a_database_is_named_by_its_address(
+    fake_spark: FakeSpark, url: str, table: str, namespace: str, name: str
+) -> None:
+    options = {"url": url, "password": "${conn.api.password}"}
+    source = {"format": "jdbc", "options": {**options, "dbtable": table}, "id": ["icao"]}
+    sink = {"format": "jdbc", "options": options, "table": table}
+    found = lineage(
+        fake_spark.will(PUBLISHED),
+        pipeline({"source": source, "sink": sink, "execution": {"checkpoint": "/stage"}}),
+    )
+
+    places = [(each.namespace, each.name) for each in (*found.inputs, *found.outputs)]
+    assert places == [(namespace, name)] * 2
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"format": "jdbc", "options": {"url": "jdbc:postgresql://db.test/air", "dbtable": "(SELECT 1) t"}},
+        {"format": "jdbc", "options": {"url": "jdbc:other:db.test", "dbtable": "airports"}},
+        {"format": "kafka", "options": {"subscribe": "airports"}},
+    ],
+)
+def test_what_has_no_name_is_left_out(fake_spark: FakeSpark, source: dict[str, Any]) -> None:
+    found = lineage(fake_spark.will(PUBLISHED), pipeline({"source": {**source, "id": ["icao"]}}))
+
+    assert found.inputs == []
+    assert len(found.outputs) == 1
+
+
+def test_a_table_of_the_catalog_is_one_of_spark(fake_spark: FakeSpark) -> None:
+    found = lineage(
+        fake_spark.will(PUBLISHED), pipeline({"source": {"table": "db.airports", "id": ["icao"]}})
+    )
+
+    assert [(each.namespace, each.name) for each in found.inputs] == [("spark", "db.airports")]
+
+
 def test_a_query_is_told_as_sql(fake_spark: FakeSpark) -> None:
     found = lineage(
         fake_spark.will(PUBLISHED), pipeline({"source": {"query": "SELECT 1 AS icao", "id": ["icao"]}})
