@@ -20,13 +20,7 @@ def get_provider_info() -> dict[str, Any]:
         "name": "HTTP Enrich for Spark",
         "description": "Enriches the rows of a Spark table through an HTTP API.",
         "versions": [version(name)],
-        "integrations": [
-            {
-                "integration-name": "HTTP Enrich",
-                "external-doc-url": "https://spark.apache.org/docs/latest/",
-                "tags": ["software"],
-            }
-        ],
+        "integrations": [{"integration-name": "HTTP Enrich", "tags": ["software"]}],
         "operators": [
             {"integration-name": "HTTP Enrich", "python-modules": ["http_enrich_provider.operators"]}
         ],
