@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,26 @@ from http_enrich_provider import _pipelines
 from http_enrich_provider._pipelines import checked
 from http_enrich_spark.config import PipelineError
 from tests.support.pipelines import TEXT
+
+MAKE_THREE = """
+import json, sys
+
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+from http_enrich_provider.operators import HttpEnrichSparkOperator
+
+file, other = sys.argv[1:]
+HttpEnrichSparkOperator(task_id="first", pipeline=file)
+loaded = set(sys.modules)
+for number in range(3):
+    HttpEnrichSparkOperator(task_id=f"again{number}", pipeline=file)
+HttpEnrichSparkOperator(task_id="other", pipeline=other)
+print(json.dumps({
+    "reads": [opened.count(file), opened.count(other)],
+    "later": sorted(set(sys.modules) - loaded),
+    "heavy": [name for name in ("pyspark", "aiohttp", "pandas", "pyarrow", "numpy") if name in sys.modules],
+}))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +52,15 @@ def test_a_file_is_checked_once_as_long_as_it_does_not_change(tmp_path: Path) ->
     write(tmp_path)
 
     assert checked("p.yaml", {}, tmp_path) is checked("p.yaml", {}, tmp_path)
+
+
+def test_a_dag_file_reads_each_pipeline_once_and_loads_no_spark_for_it(tmp_path: Path) -> None:
+    """That is what keeps parsing cheap; what it costs, `benchmarks/parse.py` measures."""
+    files = [str(write(tmp_path, name=name)) for name in ("p.yaml", "q.yaml")]
+    command = [sys.executable, "-c", MAKE_THREE, *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout.splitlines()[-1]) == {"reads": [1, 1], "later": [], "heavy": []}
 
 
 def test_a_file_that_was_changed_is_checked_again(tmp_path: Path) -> None:
