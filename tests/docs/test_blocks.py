@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 from _pytest.mark import ParameterSet
-from airflow.dag_processing.dagbag import DagBag
 
 from http_enrich_spark.config import check_pipeline, read_document
+from tests.support.dag_files import load_dag_files
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -49,7 +49,7 @@ def test_dag_of_the_readme_loads_with_its_pipeline(tmp_path: Path) -> None:
         (block,) = re.findall(rf"^`dags/{name}`\n\n```\w+\n(.*?)^```", readme, re.M | re.S)
         (tmp_path / name).write_text(block)
 
-    bag = DagBag(str(tmp_path), bundle_path=tmp_path)
+    bag = load_dag_files(tmp_path)
 
     assert (bag.import_errors, list(bag.dags)) == ({}, ["airports_daily"])
 
@@ -69,7 +69,7 @@ def test_test_of_the_contributors_guide_passes(block: str, tmp_path: Path) -> No
 
 
 def test_example_dags_load() -> None:
-    bag = DagBag(str(ROOT / "dags_examples"), bundle_path=ROOT / "dags_examples")
+    bag = load_dag_files(ROOT / "dags_examples")
 
     assert bag.import_errors == {}
     assert sorted(bag.dags) == sorted(file.stem for file in (ROOT / "dags_examples").glob("*.py"))

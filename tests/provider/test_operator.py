@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
@@ -21,6 +20,7 @@ from http_enrich_provider._results import REPORT_KEY
 from http_enrich_provider._variables import plain_variables
 from http_enrich_provider.operators import HttpEnrichSparkOperator
 from http_enrich_spark.config import PipelineError
+from tests.support.dag_files import load_dag_files
 from tests.support.peer import closed_port
 from tests.support.tasks import context
 
@@ -79,7 +79,8 @@ def dag_errors(folder: Path, pipeline: str, dag_id: str = "d", *, dag: str = DAG
     (folder / "pipelines").mkdir(exist_ok=True)
     (folder / "pipelines" / "p.yaml").write_text(pipeline)
     (folder / f"{dag_id}.py").write_text(dag.format(dag_id=dag_id))
-    return DagBag(str(folder), bundle_path=folder).import_errors
+    errors: dict[str, str] = load_dag_files(folder).import_errors
+    return errors
 
 
 def test_dag_with_a_good_pipeline_loads(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_only_the_dag_with_the_wrong_pipeline_breaks(tmp_path: Path) -> None:
     dag_errors(tmp_path, GOOD + "oops: 1\n", "bad")
     (tmp_path / "good.py").write_text("from airflow.sdk import DAG\ndag = DAG('good', schedule=None)\n")
 
-    bag = DagBag(str(tmp_path), bundle_path=tmp_path)
+    bag = load_dag_files(tmp_path)
 
     assert list(bag.dags) == ["good"]
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-from airflow.sdk._shared.secrets_masker import redact
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, redact
 
 from http_enrich_provider.operators import HttpEnrichSparkOperator
 from tests.support.fake_spark import FakeSpark

@@ -79,8 +79,7 @@ def task_process(folder: Path, name: str, pipeline: Mapping[str, Any], master: s
 
 def main(file: str) -> None:
     """Execute a task for the pipeline in *file*, and print how it ended."""
-    from airflow.sdk.exceptions import AirflowTaskTimeout
-    from airflow.sdk.execution_time.timeout import timeout
+    from airflow.providers.common.compat.sdk import AirflowTaskTimeout, timeout
 
     from http_enrich_provider.operators import HttpEnrichSparkOperator
 
