@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -82,8 +83,7 @@ class EnrichBatches:
             columns = [*manager.builder.columns, *plan.id_columns]
             positions = [position_of(name, self._names) for name in columns]
             finished = _begun(window.run(exchanger.prepare(batches, positions)), manager.run)
-            for results in _gathered(finished):
-                yield from _output(results)
+            yield from chain.from_iterable(map(_output, _gathered(finished)))
             if self._report is not None:
                 self._report(manager.drain())
             manager.report()
