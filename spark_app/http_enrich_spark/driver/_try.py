@@ -57,7 +57,7 @@ class Try:
         self._coordinator: Coordinator | None = None
         self._guard: Guard | None = None
         self._counts: Counts | None = None
-        self._resumed, self._seconds = 0, 0.0
+        self._resumed, self._lost, self._seconds = 0, 0, 0.0
         self._advice = "goes on from there"
         self._outlets = outlets(config, epoch.folder, epoch.token)
 
@@ -143,6 +143,9 @@ class Try:
         before = self._epoch.answers(answered)
         progress = progress_of(before) if self._epoch.resumes else Progress(0, 0, 0)
         self._resumed, name = progress.rows, self._config.name
+        # Failures that do not count were not lost: they are asked again on purpose.
+        kept = progress.rows + self._epoch.refused(answered)
+        self._lost = max(0, self._epoch.earlier()[1] - kept)
         if progress.rows:
             known, total = f"{progress.rows:,}", f"{frozen.rows:,}"
             logger.info("%s: %s of %s rows are answered already", name, known, total)
@@ -235,7 +238,8 @@ class Try:
         return msgspec.structs.replace(report, summary=summary, state="failed", error=reason)
 
     def _summary(self, frozen: Frozen, counts: Counts) -> RunSummary:
-        done, seconds = max(0, counts.rows - self._resumed), self._seconds
+        live, seconds = self._live.rows, self._seconds
+        done = live if self._counts is None else max(0, counts.rows - self._resumed)
         dead = counts.rows - counts.passed if self._config.dead_letter is not None else 0
         return RunSummary(
             pipeline=self._config.name,
@@ -254,7 +258,7 @@ class Try:
             sink=self._config.sink.name,
             outcomes=counts.outcomes,
             resumed=self._resumed,
-            redone=max(0, self._epoch.earlier()[1] + self._live.rows - counts.rows),
+            redone=self._lost + max(0, live - done),
             left_out=frozen.left_out,
             metrics=self._metrics.figures(),
         )

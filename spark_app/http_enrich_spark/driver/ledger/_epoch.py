@@ -113,6 +113,12 @@ class Epoch:
             "http.outcome IN ('ok', 'ignored')" if part.only_ok else "http.outcome <> 'stopped'"
         )
 
+    def refused(self, schema: StructType) -> int:
+        """Return how many answers of earlier tries do not count because they are failures."""
+        parts = [msgspec.structs.replace(part, only_ok=False) for part in self._parts if part.only_ok]
+        known = [self._read(part, schema) for part in parts]
+        return sum(rows.where("http.outcome NOT IN ('ok', 'ignored')").count() for rows in known)
+
     def stopped(self, schema: StructType) -> str | None:
         """Return why workers have given this try up; None if none has."""
         if not self._answers.exists():
@@ -132,9 +138,7 @@ class Epoch:
 
     def keep(self, progress: Callable[[], tuple[int, int]]) -> None:
         """Hold the lease from here on; when it is lost, what Spark does for this run is cancelled."""
-        self._context.setJobGroup(
-            self._group, f"{self._key.name}, try {self.number}", interruptOnCancel=True
-        )
+        self._context.setJobGroup(self._group, f"{self._key.name}, try {self.number}", interruptOnCancel=True)
         # Jobs that are still to come, too: between two of them there is nothing to cancel.
         self.lease.keep(lambda: self._context._jsc.sc().cancelJobGroupAndFutureJobs(self._group), progress)
 

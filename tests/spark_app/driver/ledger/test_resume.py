@@ -78,6 +78,55 @@ def test_another_try_asks_only_for_what_is_not_answered(
     assert sum(asked(server.paths).values()) == sum(before.values()) + 60 - summary.resumed
 
 
+def test_the_report_says_how_many_rows_were_answered_again(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice answers of some tasks are lost, other ones each time."""
+    write_ids(spark, tmp_path, *IDS)
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, execution={"batch_size": 10})
+        for epoch in (1, 2):
+            dies_after(monkeypatch, Epoch, "write")
+            with pytest.raises(Killed):
+                run(spark, data)
+            folder = next((tmp_path / "_http_enrich").iterdir())
+            for file in sorted((folder / f"epoch={epoch}").glob("part-*"))[::2]:
+                file.unlink()
+        summary = run(spark, data)
+
+    again = len(server.paths) - len(IDS)
+    assert summary.redone == again > 0
+
+
+def test_the_report_of_a_try_that_dies_counts_nothing_as_redone_that_was_kept(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tasks die in the middle, so that nobody knows of all that they have answered."""
+    write_ids(spark, tmp_path, *IDS)
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, execution={"batch_size": 10})
+
+        def failing(*args: Any) -> Any:
+            return enrich(*args).where("IF(id = '007', raise_error('broken'), true)")
+
+        monkeypatch.setattr(_try, "enrich", failing)
+        again: list[int] = []
+        told: list[int] = []
+        for _ in range(3):
+            with pytest.raises(RunError, match="broken") as caught:
+                run(spark, data)
+            assert caught.value.report is not None
+            again.append(len(server.paths) - len(set(server.paths)))
+            told.append(caught.value.report.summary.redone)
+        monkeypatch.setattr(_try, "enrich", enrich)
+        summary = run(spark, data)
+
+    again.append(len(server.paths) - len(IDS))
+    told.append(summary.redone)
+    assert told[0] == again[0] == 0
+    assert all(rows <= most for rows, most in zip(told, again, strict=True))
+
+
 def test_the_rows_are_those_of_the_first_try(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +235,8 @@ def test_failed_rows_are_asked_again_after_a_try_that_failed_because_of_them(
     assert caught.value.retry  # the API may be well by then
     assert asked(server.paths) == {"a": 3, "b": 3, "c": 1, "d": 1}
     assert (summary.ok, summary.failed, summary.resumed) == (4, 0, 2)
+    assert caught.value.report is not None
+    assert (caught.value.report.summary.redone, summary.redone) == (0, 0)  # on purpose is not lost
 
 
 def test_a_schema_that_was_wrong_is_mended_without_a_request(spark: SparkSession, tmp_path: Path) -> None:
