@@ -61,7 +61,7 @@ class Failures(_Part):
 
 
 class Workers(_Part):
-    """What the workers of the last try have counted; `seconds` are those of rows, by what they went into."""
+    """What the workers of all tries have counted; `seconds` are those of rows, by what they went into."""
 
     seconds: Measured = {}
     counters: Tally = {}

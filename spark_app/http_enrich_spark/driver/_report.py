@@ -23,14 +23,14 @@ class Report(msgspec.Struct, kw_only=True):
     """
     What there is to know of a run that has come to an end, good or bad.
 
-    All counts are those of the rows that were written, except `workers`: what the workers of the last
-    try have counted, which includes what a lost process had done. `latency` is that of rows, from the first
-    attempt to the last, in milliseconds; `histogram` has pairs: how many rows took up to so many of them.
-    `failures` has a class of failures each: outcome, rows, kind and error. `curve` has points of the last
-    try: seconds, rows, requests and failed rows until then. `state` is `published`, `repeated` (published by
-    an earlier try) or `failed`; then `error` is why, and counts are those of what was answered until then.
-    After a redrive, `summary` is that of the run as it is now, and `redriven` the report on the rows that
-    were requested again.
+    All counts are those of the rows that were written, except `workers`: what the workers of all tries
+    have counted by their last signs of life, which includes what was lost and done again. `latency` is that
+    of rows, from the first attempt to the last, in milliseconds; `histogram` has pairs: how many rows took up
+    to so many of them. `failures` has a class of failures each: outcome, rows, kind and error. `curve` has
+    points of the last try: seconds, rows, requests and failed rows until then. `state` is `published`,
+    `repeated` (published by an earlier try) or `failed`; then `error` is why, and counts are those of what
+    was answered until then. After a redrive, `summary` is that of the run as it is now, and `redriven` the
+    report on the rows that were requested again.
     """
 
     version: int = VERSION

@@ -63,7 +63,7 @@ class Try:
 
     def run(self) -> Report:
         """Take the run to its end; raises `RunError` as `run_pipeline` does."""
-        self._epoch.keep(lambda: (self._live.calls, self._live.rows))
+        self._epoch.keep(lambda: self._live)
         try:
             frozen, rows = self._rows()
             answered = answered_schema(rows.schema)
@@ -145,7 +145,7 @@ class Try:
         self._resumed, name = progress.rows, self._config.name
         # Failures that do not count were not lost: they are asked again on purpose.
         kept = progress.rows + self._epoch.refused(answered)
-        self._lost = max(0, self._epoch.earlier()[1] - kept)
+        self._lost = max(0, self._epoch.earlier().rows - kept)
         if progress.rows:
             known, total = f"{progress.rows:,}", f"{frozen.rows:,}"
             logger.info("%s: %s of %s rows are answered already", name, known, total)
@@ -161,7 +161,7 @@ class Try:
         left = total - before.rows
         logger.info("%s: enriching %s rows", self._config.name, f"{left:,}")
         # Whatever earlier tries have paid for counts, answers that were lost on the way included.
-        before = before._replace(calls=max(before.calls, self._epoch.earlier()[0]))
+        before = before._replace(calls=max(before.calls, self._epoch.earlier().calls))
         with coordinator(self._spark, self._config, self._run) as self._coordinator:
             contact = self._contact(
                 self._coordinator, tasks_of(rows, left, self._config.execution.batch_size)
@@ -229,7 +229,9 @@ class Try:
 
     def _report(self, frozen: Frozen, counts: Counts) -> Report:
         curve = self._guard.curve.points() if self._guard is not None else []
-        return report_of(self._summary(frozen, counts), counts, self._live, curve)
+        workers = self._epoch.earlier()
+        workers.add(self._live)
+        return report_of(self._summary(frozen, counts), counts, workers, curve)
 
     def _report_of_failure(self, frozen: Frozen, reason: str) -> Report:
         """Return the report of a try that has ended for *reason*."""

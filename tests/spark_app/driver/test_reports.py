@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from http_enrich_spark.config import RunInfo, load_pipeline
 from http_enrich_spark.driver import Report, RunError, _try, report_pipeline
 from http_enrich_spark.driver.ledger import Epoch
+from tests.support.dying import Killed, dies_after
 from tests.support.runs import ok, pipeline, write_ids
 from tests.support.web import web_server
 
@@ -113,6 +114,22 @@ def test_a_run_that_died_among_its_requests_shows_what_its_workers_had_counted(
         20,
         0,
     )
+
+
+def test_the_report_has_what_the_workers_of_all_tries_have_counted(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ids(spark, tmp_path, *IDS)
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url)
+        dies_after(monkeypatch, Epoch, "write")
+        with pytest.raises(Killed):
+            report(spark, data)
+        found = report(spark, data)
+
+    assert (found.summary.resumed, found.workers["calls"]) == (20, 20)
+    assert found.workers["outcomes"] == {"ok": 20}
+    assert found.workers["seconds"]["network"] > 0
 
 
 def test_a_run_that_does_not_fit_its_data_has_no_report(spark: SparkSession, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pyspark.sql.types import StructType
 
 from http_enrich_spark._logs import logger
 from http_enrich_spark.config import RunKey
+from http_enrich_spark.coordinator import Totals
 from http_enrich_spark.driver._facts import Frozen
 from http_enrich_spark.driver._files import Folder
 
@@ -129,18 +130,20 @@ class Epoch:
         row = rows.where("http.outcome = 'stopped'").agg(F.min_by("http.error", "http.requested_at")).first()
         return str(row[0]) if row is not None and row[0] is not None else None
 
-    def earlier(self) -> tuple[int, int]:
-        """Return how many requests and answered rows earlier tries had counted at their last sign of life."""
+    def earlier(self) -> Totals:
+        """Return what the workers of earlier tries had counted at the last sign of life of each."""
         tries = [each for each in epochs(self.folder) if self.first <= each < self.number]
-        states = [state_of(self.folder, each) for each in tries]
-        known = [each for each in states if each is not None]
-        return sum(each.requests for each in known), sum(each.rows for each in known)
+        totals = Totals()
+        for state in [state_of(self.folder, each) for each in tries]:
+            if state is not None:
+                totals.add(state.totals)
+        return totals
 
-    def keep(self, progress: Callable[[], tuple[int, int]]) -> None:
+    def keep(self, totals: Callable[[], Totals]) -> None:
         """Hold the lease from here on; when it is lost, what Spark does for this run is cancelled."""
         self._context.setJobGroup(self._group, f"{self._key.name}, try {self.number}", interruptOnCancel=True)
         # Jobs that are still to come, too: between two of them there is nothing to cancel.
-        self.lease.keep(lambda: self._context._jsc.sc().cancelJobGroupAndFutureJobs(self._group), progress)
+        self.lease.keep(lambda: self._context._jsc.sc().cancelJobGroupAndFutureJobs(self._group), totals)
 
     def cancel(self) -> None:
         """Cancel what Spark does for this try just now; answers of tasks that have ended stay."""

@@ -16,6 +16,7 @@ from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from http_enrich_spark._logs import logger
+from http_enrich_spark.coordinator import Totals
 from http_enrich_spark.driver._errors import LeaseLostError
 from http_enrich_spark.driver._files import Folder
 
@@ -30,15 +31,14 @@ _LONG_AGO = 4 * EXPIRY
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a try writes into its lease: who it is, when it wrote, and whether it has ended."""
+    """What a try writes into its lease: who it is, when it wrote, if it has ended, and what it counted."""
 
     owner: str
     machine: str
     processes: list[str]
     at: float
     ended: bool = False
-    requests: int = 0
-    rows: int = 0
+    totals: Totals = msgspec.field(default_factory=Totals)
 
 
 class Lease:
@@ -59,7 +59,7 @@ class Lease:
         self._ended = threading.Event()
         self._lost: LeaseLostError | None = None
         self._thread: threading.Thread | None = None
-        self._progress: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self._totals: Callable[[], Totals] = Totals
 
     @classmethod
     def claim(cls, spark: SparkSession, folder: Folder) -> Lease:
@@ -75,13 +75,13 @@ class Lease:
         for epoch in [each for each in epochs(self._folder) if each < self.epoch]:
             _wait_until_over(self._folder / lease_name(epoch), epoch, self._now, sleep)
 
-    def keep(self, on_lost: Callable[[], None], progress: Callable[[], tuple[int, int]]) -> None:
+    def keep(self, on_lost: Callable[[], None], totals: Callable[[], Totals]) -> None:
         """
         Give signs of life from now on, and call *on_lost* once when the lease is lost.
 
-        *progress* returns how many requests were made and rows were answered, for whoever takes over.
+        *totals* returns what the workers have counted, for whoever takes over.
         """
-        self._progress = progress
+        self._totals = totals
         self._thread = threading.Thread(
             target=self._beat, args=(on_lost,), name="http-enrich-lease", daemon=True
         )
@@ -126,10 +126,7 @@ class Lease:
         )
 
     def _write(self, *, ended: bool = False) -> None:
-        requests, rows = self._progress()
-        state = msgspec.structs.replace(
-            self._state, at=self._now(), ended=ended, requests=requests, rows=rows
-        )
+        state = msgspec.structs.replace(self._state, at=self._now(), ended=ended, totals=self._totals())
         self._file.write(_encode(state))
         self._written_at = time.monotonic()
 

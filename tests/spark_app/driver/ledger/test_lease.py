@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from pyspark.sql import SparkSession
 
+from http_enrich_spark.coordinator import Totals
 from http_enrich_spark.driver._errors import LeaseLostError
 from http_enrich_spark.driver._files import Folder
 from http_enrich_spark.driver.ledger import _lease
@@ -85,7 +86,7 @@ def test_a_try_that_cannot_give_signs_of_life_stops_itself(
     lost, lease = Event(), claim(spark, tmp_path / "run")
     (tmp_path / "run" / "epoch-1.lease").unlink()
     (tmp_path / "run" / "epoch-1.lease").mkdir()
-    lease.keep(lost.set, lambda: (0, 0))
+    lease.keep(lost.set, Totals)
 
     assert lost.wait(60)
     with pytest.raises(LeaseLostError, match=r"no sign of life .* start it again") as lost_for:
@@ -98,7 +99,7 @@ def test_a_try_finds_that_another_one_has_taken_over(
 ) -> None:
     monkeypatch.setattr(_lease, "HEARTBEAT", 0.05)
     lost, lease = Event(), claim(spark, tmp_path / "run")
-    lease.keep(lost.set, lambda: (0, 0))
+    lease.keep(lost.set, Totals)
     assert not lost.is_set()
     claim(spark, tmp_path / "run")
 
@@ -112,11 +113,12 @@ def test_the_last_sign_of_life_has_the_figures_for_who_takes_over(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     lease = claim(spark, tmp_path / "run")
-    lease.keep(lambda: None, lambda: (12, 7))
+    lease.keep(lambda: None, lambda: Totals({"ok": 6, "timeout": 1}, calls=12, seconds={"limiter": 1.5}))
     lease.end()
 
     folder = Folder(spark, str(tmp_path / "run"))
     state = state_of(folder, 1)
     assert epochs(folder) == [1]
     assert state is not None
-    assert (state.ended, state.requests, state.rows) == (True, 12, 7)
+    assert (state.ended, state.totals.calls, state.totals.rows) == (True, 12, 7)
+    assert state.totals.seconds == {"limiter": 1.5}
