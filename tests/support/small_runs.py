@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-BATCH = 30
+BATCH = 12
 SLOTS = 2
+CONNECTIONS = 5
+"""Of each worker: the requests that it has in flight."""
 ATTEMPTS = 3
 LOCAL = f"local[{SLOTS},4]"
 RETRY = {
@@ -40,7 +42,7 @@ def pipeline(folder: Path, url: str, rows: int) -> dict[str, Any]:
         "name": "chaos",
         "source": {"path": str(source), "id": ["id"]},
         "endpoint": {"base_url": url, "path": "/items/${row.id}"},
-        "transport": {"tcp_connection": {"limit": 5}, "base_timeout": 10},
+        "transport": {"tcp_connection": {"limit": CONNECTIONS}, "base_timeout": 10},
         "middleware": [RETRY],
         "response": {"schema": "row STRING, twice STRING"},
         "sink": {"path": str(folder / "out"), "mode": "overwrite"},
