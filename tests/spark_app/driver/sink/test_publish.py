@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,28 +76,41 @@ def dying(monkeypatch: pytest.MonkeyPatch, step: int, *, before: bool) -> Iterat
         yield done
 
 
+def deaths(
+    monkeypatch: pytest.MonkeyPatch, *, before: bool
+) -> Iterator[tuple[int, Callable[[Callable[[], None]], None]]]:
+    """Yield each step of a publish, and what does it although it dies there: it, the next, and one more."""
+    step, over = 0, False
+
+    def survive(publish_it: Callable[[], None]) -> None:
+        nonlocal over
+        try:
+            with dying(monkeypatch, step, before=before):
+                publish_it()
+            over = True
+        except Killed:
+            publish_it()
+        publish_it()
+
+    while not over:
+        step += 1
+        yield step, survive
+    assert step > 6
+
+
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("mode", EXPECTED)
 def test_a_publish_that_dies_anywhere_is_made_good_by_the_next(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, before: bool
 ) -> None:
-    new, step, over = rows(spark, *NEW).cache(), 0, False
-    rows(spark, *OLD).write.partitionBy("day").parquet(str(tmp_path / "old"))
-    while not over:
-        step += 1
+    new = rows(spark, *NEW).cache()
+    for step, survive in deaths(monkeypatch, before=before):
         folder = tmp_path / f"step {step}"
         rows(spark, *OLD).write.partitionBy("day").parquet(str(folder / "out"))
-        config, kept = sink(folder / "out", mode, partition_by=["day"]), place(spark, folder)
-        try:
-            with dying(monkeypatch, step, before=before):
-                publish(new, config, kept, TOKEN)
-            over = True
-        except Killed:
-            publish(new, config, kept, TOKEN)
-        publish(new, config, kept, TOKEN)
+        config = sink(folder / "out", mode, partition_by=["day"])
+        survive(partial(publish, new, config, place(spark, folder), TOKEN))
         assert sorted(row.n for row in found(spark, folder / "out")) == sorted(EXPECTED[mode]), step
         assert {path.name for path in folder.iterdir()} == {"out", "_http_enrich"}
-    assert step > 6
 
 
 @pytest.mark.parametrize("mode", ["append", "overwrite", "overwrite_partitions", "error"])
@@ -236,23 +250,14 @@ def file_table(spark: SparkSession, name: str, *numbers: int, format: str = "par
 def test_a_publish_into_a_table_of_files_that_dies_anywhere_is_made_good_by_the_next(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    new, step, over = rows(spark, *NEW).cache(), 0, False
+    new = rows(spark, *NEW).cache()
     config = SinkConfig.model_validate({"table": "exchanged", "mode": mode, "partition_by": ["day"]})
-    while not over:
-        step += 1
+    for step, survive in deaths(monkeypatch, before=False):
         file_table(spark, "exchanged", *OLD)
-        kept, token = place(spark, tmp_path / f"step {step}"), f"{mode}{step}"
-        try:
-            with dying(monkeypatch, step, before=False):
-                publish(new, config, kept, token)
-            over = True
-        except Killed:
-            publish(new, config, kept, token)
-        publish(new, config, kept, token)
+        survive(partial(publish, new, config, place(spark, tmp_path / f"step {step}"), f"{mode}{step}"))
         assert sorted(row.n for row in spark.table("exchanged").collect()) == sorted(EXPECTED[mode]), step
         known = {row[0] for row in spark.sql("SHOW PARTITIONS exchanged").collect()}
         assert len(known) == len({DAYS[n % len(DAYS)] for n in EXPECTED[mode]})
-    assert step > 6
 
 
 def test_a_table_of_other_types_is_written_by_spark(spark: SparkSession, tmp_path: Path) -> None:
