@@ -75,16 +75,18 @@ def _of_partition(key: Any, starts: datetime | None, zone: tzinfo | None) -> Win
     """
     Return the window of a partition, in its *zone*; only one whose key is a day says where it ends.
 
-    A key is written in the zone of its timetable, and what Airflow says of where it *starts* in UTC.
+    A key is written in the zone of its timetable. Airflow before 3.3 writes it in UTC, and does not say
+    where the partition *starts*.
     """
     if key is None:
         return None
     named = _named(key, zone or UTC)
-    start = named if starts is None else _aware(starts).astimezone(zone or UTC)
-    if named is not None and start is not None and not _agree(named, start, zone, key):
+    start = _named(key, UTC) if starts is None else _aware(starts).astimezone(zone or UTC)
+    sure = zone is not None and starts is not None
+    if named is not None and start is not None and not _agree(key, named, start, sure=sure):
         msg = (
-            f"partition {key!r} starts at {start.isoformat()}, and the DAG's timetable names no time zone "
-            f"in which that fits; give the operator a window such as {_EXAMPLE}"
+            f"partition {key!r} starts at {named.isoformat()} by its key and at {start.isoformat()} by "
+            f"Airflow, so its time zone is not clear; give the operator a window such as {_EXAMPLE}"
         )
         raise _UnclearPartitionError(msg)
     if _is_day(key) and named is not None:
@@ -100,11 +102,11 @@ def _named(key: Any, zone: tzinfo) -> datetime | None:
     return named if named.tzinfo is not None else named.replace(tzinfo=zone)
 
 
-def _agree(named: datetime, start: datetime, zone: tzinfo | None, key: Any) -> bool:
-    """Say whether a partition may start there; of a day, a schedule in a known zone may start at any hour."""
-    if zone is None:
-        return named == start
-    return not _is_day(key) or named.date() == start.date()
+def _agree(key: Any, named: datetime, start: datetime, *, sure: bool) -> bool:
+    """Say whether both are starts of one partition; in a zone that is *sure*, a day's may be at any hour."""
+    if sure:
+        return not _is_day(key) or named.date() == start.date()
+    return named == start
 
 
 def _zone(dag: Any) -> tzinfo | None:
