@@ -139,6 +139,11 @@ class RealAirflow:
         value: dict[str, Any] = self.rest.get(f"{task}/xcomEntries/{key}", **query)["value"]
         return value
 
+    def log_of(self, dag_id: str, run_id: str, try_number: int) -> str:
+        """Return what that try of the task has logged, as the page of the task shows it."""
+        task = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/enrich"
+        return "\n".join(str(line) for line in self.rest.get(f"{task}/logs/{try_number}")["content"])
+
     def check_day(self, day: date, table: str = "airports") -> Report:
         """Compare that day's partition of the table with what the API answers from."""
         return check_table(self.data / table, partition={"day": day.isoformat()}, expected_icaos=codes(ROWS))
@@ -176,4 +181,4 @@ def real_airflow(folder: Path, settings: dict[str, str]) -> Iterator[RealAirflow
 
 def day_of(run: Mapping[str, Any]) -> str:
     """Return the day that a run works on."""
-    return str(run["partition_key"] or run["data_interval_start"])[:10]
+    return str(run.get("partition_key") or run["data_interval_start"])[:10]

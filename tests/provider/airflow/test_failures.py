@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -18,6 +19,10 @@ from tests.support.recording_api import RecordingApi, Request
 
 LOST = 2 * BATCH * 1.5
 """Rows that a death may cost: those of two Spark tasks, whose ids are spread by a hash."""
+
+PROGRESS = re.compile(
+    r"\d+\.\d % · \d+/400 rows · \d+ rows/s · ok \d+\.\d % · retries \d+ · p50 \d+ ms p99 \d+ ms · ETA \d+ s"
+)
 
 BROKEN_DAG = """
 from airflow.sdk import DAG
@@ -77,12 +82,13 @@ def test_the_next_try_goes_on_from_what_was_paid_for_and_clearing_asks_nothing(
     os.kill(program_of(dag_id, "java"), signal.SIGKILL)
     airflow.wait_until_done(dag_id)
     task, figures = airflow.task(dag_id, run_id), airflow.figures(dag_id, run_id)
-    requests = len(asked(items, dag_id))
+    requests, log = len(asked(items, dag_id)), airflow.log_of(dag_id, run_id, try_number=2)
     airflow.clear(dag_id, run_id)
     airflow.wait_until_done(dag_id)
 
     assert (task["state"], task["try_number"]) == ("success", 2)
     assert figures["resumed"] > 0
+    assert PROGRESS.search(log)  # it takes longer than the five seconds from line to line
     assert 400 <= requests <= 400 + LOST
     assert len(rows(airflow, dag_id)) == len(set(rows(airflow, dag_id))) == 400
     assert airflow.task(dag_id, run_id)["try_number"] == 3
