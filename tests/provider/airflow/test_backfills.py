@@ -61,7 +61,7 @@ def stages(airflow: RealAirflow, items: RecordingApi) -> dict[str, Stage]:
 
 def test_a_day_with_too_many_failures_publishes_nothing(stages: dict[str, Stage]) -> None:
     assert stages["good"].asked == all_of(ONE)
-    assert stages["bad"].asked == all_of(TWO)
+    assert set(stages["bad"].asked) <= set(all_of(TWO))  # it may have given up before the last one
     assert stages["bad"].states == {str(ONE): "success", str(TWO): "failed"}
     assert {file.parent.name for file in stages["bad"].files} == {f"day={ONE}"}
 
@@ -76,9 +76,10 @@ def test_missing_runs_leaves_days_that_have_run_alone(stages: dict[str, Stage]) 
 def test_missing_and_errored_asks_again_only_for_what_has_failed(stages: dict[str, Stage]) -> None:
     """Three of the thirty rows of the second day; the first day is left alone, the third is new."""
     failed = stages["failed"]
+    without_answer = {f"{TWO}-{number}" for number in (7, 17, 27)} | {*all_of(TWO)} - {*stages["bad"].asked}
 
     assert sorted(failed.order) == [str(TWO), str(THREE)]
-    assert failed.asked == sorted([*(f"{TWO}-{number}" for number in (7, 17, 27)), *all_of(THREE)])
+    assert failed.asked == sorted([*without_answer, *all_of(THREE)])
     assert set(failed.states.values()) == {"success"}
 
 
