@@ -11,6 +11,7 @@ from http_enrich_spark.config import SourceConfig
 from ._errors import RunError
 from ._facts import Frozen, fingerprint
 from ._names import ROW, quoted
+from ._parquet import KEPT
 
 _SAME = "__http_enrich_same"
 
@@ -25,7 +26,7 @@ def freeze(source: DataFrame, config: SourceConfig, folder: str) -> Frozen:
     if config.on_duplicate_id == "first":
         same = Window.partitionBy(*_ids(config)).orderBy(ROW)
         rows = rows.withColumn(_SAME, F.row_number().over(same))
-    rows.write.parquet(folder)
+    rows.write.options(**KEPT).parquet(folder)
     written = source.sparkSession.read.schema(rows.schema).parquet(folder)
     found = _take_stock(written, config)
     _check_ids(found, config)

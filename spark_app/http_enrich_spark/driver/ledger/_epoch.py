@@ -18,6 +18,7 @@ from http_enrich_spark.config import RunKey
 from http_enrich_spark.coordinator import Totals
 from http_enrich_spark.driver._facts import Frozen
 from http_enrich_spark.driver._files import Folder
+from http_enrich_spark.driver._parquet import KEPT
 
 from ._done import Done, is_done, keep_done
 from ._lease import Lease, epochs, lease_name, state_of
@@ -97,7 +98,7 @@ class Epoch:
 
     def write(self, answers: DataFrame) -> None:
         """Write *answers*, each task's as soon as it has ended."""
-        answers.write.option(_COMMITTER, "2").parquet(self._answers.path)
+        answers.write.option(_COMMITTER, "2").options(**KEPT).parquet(self._answers.path)
 
     def answers(self, schema: StructType) -> DataFrame:
         """Return what is answered by now, here and in earlier tries."""

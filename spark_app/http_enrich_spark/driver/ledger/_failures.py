@@ -12,6 +12,7 @@ from pyspark.sql.types import StructType
 
 from http_enrich_spark.driver._files import Folder
 from http_enrich_spark.driver._names import ROW, quoted
+from http_enrich_spark.driver._parquet import KEPT
 
 
 class Failures(msgspec.Struct, frozen=True):
@@ -48,7 +49,7 @@ def keep_failures(folder: Folder, failures: Failures, rows: DataFrame) -> None:
     kept, own = folder / FAILED, str(failures.epoch)
     source = [quoted(name) for name in rows.columns if name != "http"]
     numbered = rows.select(*source, F.monotonically_increasing_id().alias(ROW), "http")
-    numbered.write.mode("overwrite").parquet((kept / own).path)
+    numbered.write.mode("overwrite").options(**KEPT).parquet((kept / own).path)
     written = msgspec.structs.replace(failures, schema=numbered.schema.json())
     (kept / f"{own}.json").publish(msgspec.json.encode(written).decode())
     for name in kept.names():
