@@ -8,7 +8,7 @@ such as `2026-03-01`, and `${run.partition_key}` in the pipeline.
 A backfill goes over partitions. Reprocessing one makes a new run for the same
 key: it is the same work to us, so what is published already is not asked again.
 
-Needs the connections `spark_default` and `airports_api` (host, password: bearer token).
+Needs Airflow 3.2, and the connections `spark_default` and `airports_api` (host, password: bearer token).
 """
 
 from __future__ import annotations
