@@ -382,7 +382,7 @@ def test_a_loop_may_end_while_a_token_is_renewed(ending: str, caplog: pytest.Log
             loop.close()
         gc.collect()
 
-    assert [each.message for each in caplog.records if each.levelno > logging.DEBUG] == []
+    assert [each.getMessage() for each in caplog.records if each.levelno > logging.DEBUG] == []
     assert keeper.current() is None
 
 

@@ -58,10 +58,10 @@ def test_silence_is_told_once_with_the_address_and_what_to_do(
     assert warning.levelno == logging.WARNING
     assert (
         "no worker has been heard of for 15 s although tasks are at work: "
-        f"they seem not to reach the driver at {address}. " in warning.message
+        f"they seem not to reach the driver at {address}. " in warning.getMessage()
     )
-    assert "Let executors through to that port" in warning.message
-    assert "set spark.driver.host to an address that they reach" in warning.message
+    assert "Let executors through to that port" in warning.getMessage()
+    assert "set spark.driver.host to an address that they reach" in warning.getMessage()
 
 
 def test_silence_begins_with_the_first_task(driver: Coordinator, caplog: pytest.LogCaptureFixture) -> None:

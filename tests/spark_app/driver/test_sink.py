@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from pyspark.sql import SparkSession
 
-from http_enrich_spark.driver import RunError
+from http_enrich_spark.config import RunInfo, load_pipeline
+from http_enrich_spark.driver import RunError, run_pipeline
 from tests.support.runs import Sections, ok, out, pipeline, run, write_ids
 from tests.support.web import web_server
 
@@ -40,11 +41,12 @@ def test_rows_that_are_not_published_are_seen_by_no_reader(spark: SparkSession, 
         for day in ("2026-01-01", "2026-01-02"):
             sink = {"path": str(tmp_path / "table" / f"day={day}")}
             data = pipeline(tmp_path, server.url, sink=sink, execution={"max_error_rate": 0.5})
+            config = load_pipeline(data, environ={})
             if day == "2026-01-01":
-                run(spark, data)
+                run_pipeline(spark, config, RunInfo(id=day))
             else:
                 with pytest.raises(RunError, match="kept in"):
-                    run(spark, data)
+                    run_pipeline(spark, config, RunInfo(id=day))
 
     assert [str(row.day) for row in spark.read.parquet(str(tmp_path / "table")).collect()] == ["2026-01-01"]
 

@@ -99,7 +99,7 @@ def test_a_line_says_every_five_seconds_how_far_the_run_is(
             say(driver.link, Totals({"ok": answered}, answered))
             caplog.clear()
             guard.look()
-            lines.append([each.message[:43] for each in caplog.records])
+            lines.append([each.getMessage()[:43] for each in caplog.records])
 
     assert lines == [
         [],
@@ -139,7 +139,7 @@ def test_an_error_while_it_looks_is_told_once_and_ends_nothing(caplog: pytest.Lo
     with Watch(look, interval=0.001):
         assert enough.wait(60)
 
-    assert [each.message for each in caplog.records if each.levelno >= logging.WARNING] == [
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == [
         "the driver could not look at the run (OSError: no line to Java) and goes on trying; meanwhile it "
         "says nothing of its progress, and neither execution.max_calls, max_error_rate nor deadline ends it"
     ]

@@ -54,6 +54,7 @@ class Epoch:
         self.folder, self.lease, self.number = folder, lease, lease.epoch
         self._answers = folder / f"epoch={self.number}"
         self.first = last.first if last else self.number
+        self._tries = [*last.tries, last.epoch] if last else []
         self.token = last.token if last else uuid4().hex[:12]
         """Twelve hexadecimal digits, the same for all tries that go on with the same rows, and no others."""
         self.input = folder / f"input-{self.first}"
@@ -82,6 +83,7 @@ class Epoch:
             schema=frozen.schema,
             left_out=frozen.left_out,
             parts=self._parts,
+            tries=self._tries,
         )
         self.lease.check()
         name = f"epoch-{self.number}.json"
@@ -132,10 +134,9 @@ class Epoch:
         return str(row[0]) if row is not None and row[0] is not None else None
 
     def earlier(self) -> Totals:
-        """Return what the workers of earlier tries had counted at the last sign of life of each."""
-        tries = [each for each in epochs(self.folder) if self.first <= each < self.number]
+        """Return what the workers of the tries that this one goes on with had counted by their last words."""
         totals = Totals()
-        for state in [state_of(self.folder, each) for each in tries]:
+        for state in [state_of(self.folder, each) for each in self._tries]:
             if state is not None:
                 totals.add(state.totals)
         return totals

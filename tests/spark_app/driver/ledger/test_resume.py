@@ -289,6 +289,22 @@ def test_settings_that_change_an_answer_start_afresh_and_others_go_on(
     ] * (calls - 1)
 
 
+def test_what_a_try_with_other_settings_has_done_in_between_is_not_done_again(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings that were changed and changed back go on with the answers from before."""
+    write_ids(spark, tmp_path, *IDS)
+    with web_server(ok) as server:
+        first = pipeline(tmp_path, server.url)
+        for data in (first, pipeline(tmp_path, server.url, endpoint={"params": {"lang": "en"}})):
+            dies_after(monkeypatch, Epoch, "write")
+            with pytest.raises(Killed):
+                run(spark, data)
+        summary = run(spark, first)
+
+    assert (len(server.paths), summary.resumed, summary.redone) == (120, 60, 0)
+
+
 def test_rate_limit_and_retry_may_change_between_two_tries(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
