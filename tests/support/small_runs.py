@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-BATCH = 12
+BATCH = 20
 SLOTS = 2
 CONNECTIONS = 5
 """Of each worker: the requests that it has in flight."""

@@ -145,7 +145,7 @@ class Seeds:
     def _run(self, seed: int, where: Place) -> Result:
         chance, folder = random.Random(seed), self._folder / f"seed-{seed}"
         folder.mkdir()
-        rows = chance.randrange(400, 700)
+        rows = chance.randrange(250, 450)
         with recording_api(folder, latency=0.02, fault_rate=0.1, seed=seed) as api:
             into = sinks(folder, seed, rows)
             data = pipeline(folder, api.url, rows) | into.sections
