@@ -9,7 +9,7 @@ import msgspec
 from http_enrich_spark.driver._files import Folder
 
 from ._manifest import Version
-from ._records import read
+from ._records import numbers, read
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -31,10 +31,11 @@ def last_done(folder: Folder) -> Done | None:
 
 def keep_done(folder: Folder, epoch: int, done: Done) -> None:
     """Write *done* down for *epoch*, unless it is; from then on it counts, and none of an earlier one."""
-    if epoch not in _epochs(folder):
+    known = _epochs(folder)
+    if epoch not in known:
         # A file of its own, which is there whole or not: with none, all would be paid for again.
         (folder / _name(epoch)).publish(msgspec.json.encode(done).decode())
-    for each in _epochs(folder):
+    for each in known:
         if each < epoch:
             (folder / _name(each)).delete()
 
@@ -45,7 +46,7 @@ def is_done(name: str) -> bool:
 
 
 def _epochs(folder: Folder) -> list[int]:
-    return sorted(int(name[len("done-") : -len(".json")]) for name in folder.names() if is_done(name))
+    return numbers(folder, "done-", ".json")
 
 
 def _name(epoch: int) -> str:

@@ -20,6 +20,8 @@ from http_enrich_spark.coordinator import Totals
 from http_enrich_spark.driver._errors import LeaseLostError
 from http_enrich_spark.driver._files import Folder
 
+from ._records import numbers
+
 HEARTBEAT = 2.0
 """Seconds between two signs of life."""
 
@@ -136,8 +138,7 @@ _TAKEN = "another try of this run has taken over; this one stops, and publishes 
 
 def epochs(folder: Folder) -> list[int]:
     """Return the epochs that were ever claimed in *folder*, in order."""
-    names = [name for name in folder.names() if name.startswith("epoch-") and name.endswith(".lease")]
-    return sorted(int(name[len("epoch-") : -len(".lease")]) for name in names)
+    return numbers(folder, "epoch-", ".lease")
 
 
 def state_of(folder: Folder, epoch: int) -> State | None:

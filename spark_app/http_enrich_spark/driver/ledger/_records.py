@@ -1,4 +1,4 @@
-"""Reads what tries have written down in a run's folder."""
+"""Finds and reads what tries have written down in a run's folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from http_enrich_spark.driver._errors import RunError
 from http_enrich_spark.driver._files import Folder
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+
+def numbers(folder: Folder, prefix: str, suffix: str) -> list[int]:
+    """Return the numbers of the epochs that have a file of that name in *folder*, in order."""
+    names = [name for name in folder.names() if name.startswith(prefix) and name.endswith(suffix)]
+    return sorted(int(name[len(prefix) : -len(suffix)]) for name in names)
 
 
 def read(file: Folder, type: type[T]) -> T | None:
