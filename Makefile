@@ -39,7 +39,7 @@ lint: setup  ## Check formatting, style, types and import directions
 airflow: setup  ## Airflow with the example DAGs and the local API, until Ctrl-C
 	@$(RUN) .venv/bin/python -m http_enrich_demo airflow $(ARGS)
 
-bench: setup  ## Measure transport, middleware, warm-up, DAG parsing, and whole runs on Spark (a quarter of an hour)
+bench: setup  ## Measure transport, middleware, warm-up, DAG parsing, and whole runs on Spark (half an hour)
 	@.venv/bin/python -m benchmarks.transport $(ARGS)
 	@.venv/bin/python -m benchmarks.middleware $(ARGS)
 	@.venv/bin/python -m benchmarks.warmup

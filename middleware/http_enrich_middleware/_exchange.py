@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any
@@ -77,6 +78,11 @@ class RequestExchange(msgspec.Struct):
     connected: float = 0.0
     served: float = 0.0
     metadata: dict[str, str] = {}
+
+    @property
+    def until(self) -> float:
+        """When the row's time is over; infinity if it has no deadline."""
+        return math.inf if self.deadline is None else self.deadline
 
     @property
     def status(self) -> int | None:

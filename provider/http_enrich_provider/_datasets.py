@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from http_enrich_spark.config import Options, SinkConfig, SourceConfig, url_of
+from http_enrich_spark.config import SinkConfig, SourceConfig, option_of
 
 Dataset = tuple[str, str]
 """Namespace and name."""
@@ -20,7 +20,8 @@ def dataset(place: SourceConfig | SinkConfig) -> Dataset | None:
     if place.path is not None:
         return _of_files(place.path)
     if place.format == "jdbc":
-        return _of_database(place.table or _option(place.options, "dbtable"), str(url_of(place.options)))
+        table = place.table or str(option_of(place.options, "dbtable") or "")
+        return _of_database(table, str(option_of(place.options, "url")))
     return ("spark", place.table) if place.table is not None else None
 
 
@@ -32,17 +33,13 @@ def _of_files(path: str) -> Dataset:
     return f"{_SCHEMES.get(scheme, scheme)}://{place}", name or "/"
 
 
-def _of_database(table: str | None, url: str) -> Dataset | None:
+def _of_database(table: str, url: str) -> Dataset | None:
     """Return the dataset of a table in PostgreSQL; subqueries and other databases have none."""
     parts = urlsplit(url.removeprefix("jdbc:"))
     database = unquote(parts.path.strip("/"))
-    if table is None or "(" in table or not url.startswith(_POSTGRES) or not database:
+    if not table or "(" in table or not url.startswith(_POSTGRES) or not database:
         return None
     first = urlsplit(f"//{parts.netloc.split(',')[0]}")  # of several hosts, which are tried in this order
     if "." not in table:
         table = f"{parse_qs(parts.query).get('currentSchema', ['public'])[0].split(',')[0]}.{table}"
     return f"postgres://{first.hostname or 'localhost'}:{first.port or _PORT}", f"{database}.{table}"
-
-
-def _option(options: Options, name: str) -> str | None:
-    return next((str(value) for given, value in options.items() if given.lower() == name), None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,16 +13,17 @@ class Killed(BaseException):
     """Ends a try as SIGKILL would: nothing of its own code runs any more but `finally`."""
 
 
-def dies_after(
-    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, action: Callable[[], None] = lambda: None
-) -> None:
-    """Let the next call of *name* do its work, and then end the try."""
+@contextmanager
+def dies_after(owner: Any, name: str, action: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let the next call of *name* in the block do its work, and then end the try."""
     real = getattr(owner, name)
 
     def call(*args: Any, **kwargs: Any) -> None:
-        monkeypatch.setattr(owner, name, real)
         real(*args, **kwargs)
         action()
         raise Killed
 
-    monkeypatch.setattr(owner, name, call)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, call)
+        with pytest.raises(Killed):
+            yield

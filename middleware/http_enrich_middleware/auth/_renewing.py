@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from http_enrich_middleware import (
     RUN_STOPPED,
     Ask,
@@ -75,7 +73,7 @@ class _Desk:
         asked = self._clock()
         try:
             async with self._run.until_stopped():
-                return await self._source.get(math.inf if exchange.deadline is None else exchange.deadline)
+                return await self._source.get(exchange.until)
             failure = Failure(RUN_STOPPED, self._run.stopped or "")
         except NoTokenError as error:
             failure = error.failure

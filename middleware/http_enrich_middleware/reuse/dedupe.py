@@ -66,7 +66,7 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
         answer = None
         try:
             exchange = await call_next(exchange)
-            answer = _answer(exchange, late=exchange.deadline is not None and clock() >= exchange.deadline)
+            answer = _answer(exchange, late=clock() >= exchange.until)
         finally:
             del calls[key]
             call.set_result(answer)

@@ -81,7 +81,7 @@ def build(config: Config, runtime: WorkerRuntime) -> Middleware:
     async def adaptive_concurrency(exchange: RequestExchange, call_next: Handler) -> RequestExchange:
         if run.stopped is not None or (elsewhere and not endpoint.covers(exchange.request.url)):
             return await call_next(exchange)
-        until = math.inf if exchange.deadline is None else exchange.deadline
+        until = exchange.until
         if not gate.enter_now():
             asked = clock()
             entered = False
@@ -200,7 +200,7 @@ class _Pilot:
                 self._pause(response)
         elif response.error is not None:
             # The row may have left the API no time to answer.
-            if response.error.kind in _TOO_LATE and not _is_over(exchange, self._clock()):
+            if response.error.kind in _TOO_LATE and self._clock() < exchange.until:
                 self._law.congested(number)
         elif status < 500:
             self._law.answered(number, self._gate.inside, seconds)
@@ -218,7 +218,3 @@ class _Pilot:
 
 def _waits(exchange: RequestExchange) -> float:
     return sum(exchange.spent.values()) if exchange.spent else 0.0
-
-
-def _is_over(exchange: RequestExchange, now: float) -> bool:
-    return exchange.deadline is not None and now >= exchange.deadline

@@ -131,7 +131,7 @@ class _Gate:
         """Park the row of *exchange*; return whether it may go: as a probe unless the breaker has closed."""
         clock, run = self._runtime.clock, self._runtime.run
         parked_at = clock()
-        until = math.inf if exchange.deadline is None else exchange.deadline
+        until = exchange.until
         try:
             async with (
                 run.until_stopped(),
@@ -198,9 +198,7 @@ class _Gate:
 
 def _time_left(exchange: RequestExchange, clock: Callable[[], float]) -> float:
     """Return the seconds that the row has left, plus what it has waited: waits to come count against it."""
-    if exchange.deadline is None:
-        return math.inf
-    return exchange.deadline - clock() + sum(exchange.spent.values())
+    return exchange.until - clock() + sum(exchange.spent.values())
 
 
 def _failed(exchange: RequestExchange, time_left: float) -> bool | None:

@@ -145,13 +145,13 @@ class _Repeater:
 
     async def _pause(self, exchange: RequestExchange, budget: RetryBudget, attempt: int) -> Stop | int:
         """Wait until the next attempt may start; return its price, or why there is none."""
-        now, deadline = self._runtime.clock(), _deadline(exchange)
+        now = self._runtime.clock()
         asked = self._asked(exchange)
         delay, throttled = self._delay(exchange, attempt, asked)
         if throttled and asked:
             self._runtime.brake.pause(asked)
         # No time would be left for the attempt, and the failure that there is says more.
-        if now + delay >= deadline:
+        if now + delay >= exchange.until:
             return "deadline"
         price: Stop | int = "stopped"
         async with self._runtime.run.until_stopped():
@@ -164,7 +164,7 @@ class _Repeater:
         """Pay for the next attempt and wait until *delay* is over; return the price, if it can be had."""
         clock = self._runtime.clock
         now = clock()
-        price = await budget.pay(throttled=throttled, until=_deadline(exchange))
+        price = await budget.pay(throttled=throttled, until=exchange.until)
         waited = clock() - now if self._queues else 0.0
         if self._queues:
             exchange.spend("budget", waited)
@@ -202,10 +202,6 @@ async def _again(exchange: RequestExchange, call_next: Handler) -> RequestExchan
     if exchange.error_kind == RUN_STOPPED and 0 < exchange.attempts == attempts:
         exchange.failure, exchange.verdict = failure, verdict
     return exchange
-
-
-def _deadline(exchange: RequestExchange) -> float:
-    return exchange.deadline if exchange.deadline is not None else float("inf")
 
 
 def _is_retryable(exchange: RequestExchange, codes: frozenset[int] | None) -> bool:

@@ -3,7 +3,7 @@
 from ._connections import variable as connection_variable
 from ._interpolate import RunInfo, secret_values
 from ._load import check_pipeline, load_pipeline
-from ._options import Options, plain_options, url_of
+from ._options import Options, option_of, plain_options
 from ._pipeline import (
     FILE_FORMATS,
     EndpointConfig,
@@ -44,10 +44,10 @@ __all__ = [
     "connection_variable",
     "differences",
     "load_pipeline",
+    "option_of",
     "plain",
     "plain_options",
     "read_document",
     "secret_texts",
     "secret_values",
-    "url_of",
 ]

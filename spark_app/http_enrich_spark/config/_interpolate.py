@@ -20,7 +20,7 @@ from ._yaml import Document
 _ROW_FIELDS = ("path", "params", "headers", "json", "form", "body")
 """The keys of `endpoint:` whose texts may hold `${row.column}`."""
 
-_SECRET_NAME = re.compile(r"passw|passphrase|secret|token|key|auth", re.IGNORECASE)
+_SECRET_FIELD = re.compile(r"passw|passphrase|secret|token|key|auth", re.IGNORECASE)
 """Names of parameters and of parts of a body under which an API expects a secret."""
 
 
@@ -185,7 +185,7 @@ def _sent(path: Path) -> bool:
 
 def _looks_secret(path: Path) -> bool:
     # Not all that is sent: a secret is taken out of answers too, where a country would leave a hole.
-    return _sent(path) and (path[1] == "headers" or bool(_SECRET_NAME.search(str(path[-1]))))
+    return _sent(path) and (path[1] == "headers" or bool(_SECRET_FIELD.search(str(path[-1]))))
 
 
 def _fill_text(text: str, path: Path, scope: Scope) -> Any:

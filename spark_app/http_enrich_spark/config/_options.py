@@ -47,9 +47,9 @@ def hidden(options: Options, info: ValidationInfo) -> Options:
     }
 
 
-def url_of(options: Mapping[str, object]) -> object:
-    """Return the address of the database; None if there is none."""
-    return next((value for name, value in options.items() if name.lower() == "url"), None)
+def option_of(options: Mapping[str, object], name: str) -> object:
+    """Return the option of that *name*, which Spark finds however it is spelled; None if there is none."""
+    return next((value for given, value in options.items() if given.lower() == name), None)
 
 
 def plain_options(options: Mapping[str, object]) -> dict[str, str]:

@@ -27,7 +27,7 @@ from http_enrich_transport import (
     split_http_url,
 )
 
-from ._options import Options, hidden, url_of
+from ._options import Options, hidden, option_of
 from ._template import Template, as_json_template
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -89,7 +89,7 @@ def _check_database(path: str | None, options: Options) -> None:
     if path is not None:
         msg = "format jdbc has no path; give options.url, and table"
         raise ValueError(msg)
-    if url_of(options) is None:
+    if option_of(options, "url") is None:
         msg = "format jdbc needs options.url, such as jdbc:postgresql://host:5432/database"
         raise ValueError(msg)
 
@@ -233,7 +233,7 @@ class SinkConfig(Settings):
     @property
     def place(self) -> tuple[str | None, object]:
         """The table, and the database if it is in one; two sinks with equal ones are the same table."""
-        return self.table, url_of(self.options) if self.format == "jdbc" else None
+        return self.table, option_of(self.options, "url") if self.format == "jdbc" else None
 
 
 class DeadLetterConfig(SinkConfig):

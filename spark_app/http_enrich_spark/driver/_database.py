@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from http_enrich_middleware import Redactor
-from http_enrich_spark.config import Options, plain_options, secret_texts, url_of
+from http_enrich_spark.config import Options, option_of, plain_options, secret_texts
 
 from ._errors import RunError, first_line
 
@@ -35,7 +35,7 @@ class Database:
         self._spark = spark
         self._jvm: Any = spark.sparkContext._jvm
         self._redactor = Redactor(secret_texts(options))
-        self._url = str(url_of(plain_options(options)))
+        self._url = str(option_of(plain_options(options), "url"))
         driver = next((each for start, each in _DRIVERS.items() if self._url.startswith(start)), None)
         known = driver is None or "driver" in {name.lower() for name in options}
         self.options: Mapping[str, str] = plain_options(options) | ({} if known else {"driver": str(driver)})

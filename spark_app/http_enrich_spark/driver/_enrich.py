@@ -25,20 +25,19 @@ def answered_schema(rows: StructType) -> StructType:
 
 def enrich(
     rows: DataFrame,
-    count: int,
+    tasks: int,
     config: PipelineConfig,
     run: RunInfo,
     coordinator: Coordinator,
     report: Callable[[Snapshot], None] | None = None,
 ) -> DataFrame:
     """
-    Return *rows* (*count* of them) with the column `http`.
+    Return *rows*, cut into *tasks*, with the column `http`.
 
     Nothing happens until the result is written. Whoever uses it twice sends
     every request twice: write it once and read what was written. *coordinator* hands out what is secret;
     *report* travels to the workers, who tell it what their middleware have counted.
     """
-    tasks = tasks_of(rows, count, config.execution.batch_size)
     # Rows with equal ids in one worker, where they can share an answer.
     buckets = rows.repartition(tasks, *[F.col(quoted(name)) for name in config.source.id])
     # mapInArrow stumbles over names with dots and backticks, so there they have others.

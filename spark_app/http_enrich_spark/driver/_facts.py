@@ -1,4 +1,4 @@
-"""Counts and fingerprints that say whether two tables hold the same rows."""
+"""Facts about rows: how many, which, and whether they have failed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+
+from http_enrich_spark.coordinator import PASSED
 
 from ._names import quoted
 
@@ -33,3 +35,8 @@ def fingerprint(id_columns: Sequence[str]) -> Column:
     """
     ids = [F.col(quoted(name)) for name in id_columns]
     return F.coalesce(F.sum(F.xxhash64(*ids).cast("decimal(38,0)")), F.lit(0))
+
+
+def passed() -> Column:
+    """Return whether an answered row has not failed."""
+    return F.col("http.outcome").isin(*PASSED)

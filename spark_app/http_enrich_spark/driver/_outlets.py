@@ -8,12 +8,11 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from http_enrich_spark.config import PipelineConfig, SinkConfig, plain
-from http_enrich_spark.coordinator import PASSED
 
+from ._facts import passed
 from ._files import Folder
 from ._names import ROW, quoted
 
@@ -45,14 +44,14 @@ class Outlet(NamedTuple):
         if self.passed is None:
             return answers
         if self.passed:
-            return answers.where(F.col("http.outcome").isin(*PASSED))
+            return answers.where(passed())
         return failed_rows(answers, answered)
 
 
 def failed_rows(answers: DataFrame, answered: StructType) -> DataFrame:
     """Return the rows of *answers* that failed, with the columns of the source and `http`."""
     names = [quoted(name) for name in answered.names if name != ROW]
-    return answers.where(~F.col("http.outcome").isin(*PASSED)).select(*names)
+    return answers.where(~passed()).select(*names)
 
 
 def outlets(config: PipelineConfig, folder: Folder, token: str) -> list[Outlet]:

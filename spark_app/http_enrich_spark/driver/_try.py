@@ -162,15 +162,14 @@ class Try:
         logger.info("%s: enriching %s rows", self._config.name, f"{left:,}")
         # Whatever earlier tries have paid for counts, answers that were lost on the way included.
         before = before._replace(calls=max(before.calls, self._epoch.earlier().calls))
+        tasks = tasks_of(rows, left, self._config.execution.batch_size)
         with coordinator(self._spark, self._config, self._run) as self._coordinator:
-            contact = self._contact(
-                self._coordinator, tasks_of(rows, left, self._config.execution.batch_size)
-            )
+            contact = self._contact(self._coordinator, tasks)
             self._guard = Guard(self._coordinator, total, before, self._config.execution, contact)
             with Watch(self._guard.look):
                 report = self._metrics.report
                 self._write(
-                    enrich(rows, left, self._config, self._run, self._coordinator, report), self._guard
+                    enrich(rows, tasks, self._config, self._run, self._coordinator, report), self._guard
                 )
             self._guard.note()
 

@@ -12,11 +12,12 @@ from pyspark.sql import functions as F
 
 from http_enrich_spark._logs import logger
 from http_enrich_spark.config import ExecutionConfig
-from http_enrich_spark.coordinator import PASSED, Coordinator, Pace, Totals, progress_line
+from http_enrich_spark.coordinator import Coordinator, Pace, Totals, progress_line
 
 from ._contact import Contact
 from ._curve import Curve, Point
 from ._errors import first_line
+from ._facts import passed
 
 SAMPLE = 1000
 """Rows; as long as there are fewer answers, failures are judged as if there were that many."""
@@ -77,9 +78,8 @@ def reason_to_stop(progress: Progress, total: int, seconds: float, limits: Execu
 
 def progress_of(answers: DataFrame) -> Progress:
     """Return how far a run with these *answers* is."""
-    passed = F.col("http.outcome").isin(*PASSED)
     calls = F.coalesce(F.sum("http.attempts"), F.lit(0))
-    row = answers.agg(F.count(F.lit(1)), F.count_if(~passed), calls).first()
+    row = answers.agg(F.count(F.lit(1)), F.count_if(~passed()), calls).first()
     assert row is not None  # noqa: S101 - an aggregate without keys has one row
     return Progress(*map(int, row))
 

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from http_enrich_spark.config import RunInfo, load_pipeline
 from http_enrich_spark.driver import Report, RunError, _try, report_pipeline
 from http_enrich_spark.driver.ledger import Epoch
-from tests.support.dying import Killed, dies_after
+from tests.support.dying import dies_after
 from tests.support.runs import ok, pipeline, write_ids
 from tests.support.web import web_server
 
@@ -117,13 +117,12 @@ def test_a_run_that_died_among_its_requests_shows_what_its_workers_had_counted(
 
 
 def test_the_report_has_what_the_workers_of_all_tries_have_counted(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, tmp_path: Path
 ) -> None:
     write_ids(spark, tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url)
-        dies_after(monkeypatch, Epoch, "write")
-        with pytest.raises(Killed):
+        with dies_after(Epoch, "write"):
             report(spark, data)
         found = report(spark, data)
 

@@ -16,7 +16,7 @@ from pyspark.sql.types import StructType
 from http_enrich_spark._logs import logger
 from http_enrich_spark.config import RunKey
 from http_enrich_spark.coordinator import Totals
-from http_enrich_spark.driver._facts import Frozen
+from http_enrich_spark.driver._facts import Frozen, passed
 from http_enrich_spark.driver._files import Folder
 from http_enrich_spark.driver._parquet import KEPT
 
@@ -113,15 +113,13 @@ class Epoch:
         files = [f"{self.folder}/{each}" for each in part.files]
         # The name of the folder looks like a partition's.
         rows = self._spark.read.schema(schema).option("recursiveFileLookup", "true").parquet(*files)
-        return rows.where(
-            "http.outcome IN ('ok', 'ignored')" if part.only_ok else "http.outcome <> 'stopped'"
-        )
+        return rows.where(passed() if part.only_ok else "http.outcome <> 'stopped'")
 
     def refused(self, schema: StructType) -> int:
         """Return how many answers of earlier tries do not count because they are failures."""
         parts = [msgspec.structs.replace(part, only_ok=False) for part in self._parts if part.only_ok]
         known = [self._read(part, schema) for part in parts]
-        return sum(rows.where("http.outcome NOT IN ('ok', 'ignored')").count() for rows in known)
+        return sum(rows.where(~passed()).count() for rows in known)
 
     def stopped(self, schema: StructType) -> str | None:
         """Return why workers have given this try up; None if none has."""

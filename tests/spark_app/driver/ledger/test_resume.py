@@ -16,7 +16,7 @@ from http_enrich_spark.config import RunInfo, load_pipeline
 from http_enrich_spark.driver import RunError, RunSummary, _try, run_pipeline
 from http_enrich_spark.driver._enrich import enrich
 from http_enrich_spark.driver.ledger import Epoch
-from tests.support.dying import Killed, dies_after
+from tests.support.dying import dies_after
 from tests.support.runs import Sections, ok, out, pipeline, run, write_ids
 from tests.support.web import web_server
 
@@ -78,16 +78,13 @@ def test_another_try_asks_only_for_what_is_not_answered(
     assert sum(asked(server.paths).values()) == sum(before.values()) + 60 - summary.resumed
 
 
-def test_the_report_says_how_many_rows_were_answered_again(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_report_says_how_many_rows_were_answered_again(spark: SparkSession, tmp_path: Path) -> None:
     """Twice answers of some tasks are lost, other ones each time."""
     write_ids(spark, tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, execution={"batch_size": 10})
         for epoch in (1, 2):
-            dies_after(monkeypatch, Epoch, "write")
-            with pytest.raises(Killed):
+            with dies_after(Epoch, "write"):
                 run(spark, data)
             folder = next((tmp_path / "_http_enrich").iterdir())
             for file in sorted((folder / f"epoch={epoch}").glob("part-*"))[::2]:
@@ -127,14 +124,11 @@ def test_the_report_of_a_try_that_dies_counts_nothing_as_redone_that_was_kept(
     assert all(rows <= most for rows, most in zip(told, again, strict=True))
 
 
-def test_the_rows_are_those_of_the_first_try(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_rows_are_those_of_the_first_try(spark: SparkSession, tmp_path: Path) -> None:
     write_ids(spark, tmp_path, "a", "b")
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url)
-        dies_after(monkeypatch, Epoch, "begin")
-        with pytest.raises(Killed):
+        with dies_after(Epoch, "begin"):
             run(spark, data)
         (tmp_path / "source").rename(tmp_path / "moved")
         summary = run(spark, data)
@@ -144,13 +138,12 @@ def test_the_rows_are_those_of_the_first_try(
 
 @pytest.mark.parametrize("step", ["write", "finish"])
 def test_a_try_that_dies_with_all_answers_there_costs_no_request(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    spark: SparkSession, tmp_path: Path, step: str
 ) -> None:
     write_ids(spark, tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, sink={"mode": "overwrite"})
-        dies_after(monkeypatch, Epoch, step)
-        with pytest.raises(Killed):
+        with dies_after(Epoch, step):
             run(spark, data)
         summary = run(spark, data)
 
@@ -166,8 +159,7 @@ def test_what_a_dying_try_adds_after_it_was_taken_over_is_ignored(
     write_ids(spark, tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, execution={"batch_size": 10})
-        dies_after(monkeypatch, Epoch, "write")
-        with pytest.raises(Killed):
+        with dies_after(Epoch, "write"):
             run(spark, data)
         folder = next((tmp_path / "_http_enrich").iterdir())
         files = sorted((folder / "epoch=1").glob("part-*"))
@@ -189,7 +181,7 @@ def test_what_a_dying_try_adds_after_it_was_taken_over_is_ignored(
 
 
 def test_a_third_try_counts_what_the_second_has_counted_and_no_more(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, tmp_path: Path
 ) -> None:
     """What came late in the first epoch was asked again in the second: it must not be there twice."""
     write_ids(spark, tmp_path, *IDS)
@@ -197,8 +189,7 @@ def test_a_third_try_counts_what_the_second_has_counted_and_no_more(
         data = pipeline(tmp_path, server.url, execution={"batch_size": 10})
         late: dict[Path, bytes] = {}
         for epoch in (1, 2):
-            dies_after(monkeypatch, Epoch, "write")
-            with pytest.raises(Killed):
+            with dies_after(Epoch, "write"):
                 run(spark, data)
             folder = next((tmp_path / "_http_enrich").iterdir())
             for file, content in late.items():
@@ -269,15 +260,13 @@ def test_a_schema_that_was_wrong_is_mended_without_a_request(spark: SparkSession
 def test_settings_that_change_an_answer_start_afresh_and_others_go_on(
     spark: SparkSession,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     changed: Sections,
     calls: int,
 ) -> None:
     write_ids(spark, tmp_path, "a")
     with web_server(ok) as server:
-        dies_after(monkeypatch, Epoch, "write")
-        with pytest.raises(Killed):
+        with dies_after(Epoch, "write"):
             run(spark, pipeline(tmp_path, server.url))
         run(spark, pipeline(tmp_path, server.url, **changed))
 
@@ -290,28 +279,24 @@ def test_settings_that_change_an_answer_start_afresh_and_others_go_on(
 
 
 def test_what_a_try_with_other_settings_has_done_in_between_is_not_done_again(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, tmp_path: Path
 ) -> None:
     """Settings that were changed and changed back go on with the answers from before."""
     write_ids(spark, tmp_path, *IDS)
     with web_server(ok) as server:
         first = pipeline(tmp_path, server.url)
         for data in (first, pipeline(tmp_path, server.url, endpoint={"params": {"lang": "en"}})):
-            dies_after(monkeypatch, Epoch, "write")
-            with pytest.raises(Killed):
+            with dies_after(Epoch, "write"):
                 run(spark, data)
         summary = run(spark, first)
 
     assert (len(server.paths), summary.resumed, summary.redone) == (120, 60, 0)
 
 
-def test_rate_limit_and_retry_may_change_between_two_tries(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rate_limit_and_retry_may_change_between_two_tries(spark: SparkSession, tmp_path: Path) -> None:
     write_ids(spark, tmp_path, "a")
     with web_server(ok) as server:
-        dies_after(monkeypatch, Epoch, "write")
-        with pytest.raises(Killed):
+        with dies_after(Epoch, "write"):
             run(spark, pipeline(tmp_path, server.url))
         steps = [{"type": "retry"}, {"type": "rate_limit", "max_requests_per_second": 5}]
         run(spark, pipeline(tmp_path, server.url, middleware=steps))
