@@ -1,18 +1,12 @@
 """The pipeline file: what it may say, how it is read, how its placeholders are filled. Imports no Spark."""
 
 from ._connections import variable as connection_variable
+from ._endpoint import EndpointConfig
 from ._interpolate import RunInfo, secret_values
 from ._load import check_pipeline, load_pipeline
 from ._options import Options, option_of, plain_options
-from ._pipeline import (
-    FILE_FORMATS,
-    EndpointConfig,
-    ExecutionConfig,
-    PipelineConfig,
-    ResponseConfig,
-    SinkConfig,
-    SourceConfig,
-)
+from ._pipeline import ExecutionConfig, PipelineConfig, ResponseConfig
+from ._places import FILE_FORMATS, SinkConfig, SourceConfig
 from ._problems import PipelineError, Problem
 from ._recipe import Recipe
 from ._references import CONNECTION_FIELDS, Reference, connection_ids

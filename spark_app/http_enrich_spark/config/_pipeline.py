@@ -4,170 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SerializeAsAny,
-    ValidationInfo,
-    field_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, model_validator
 
 from http_enrich_middleware import AUTHORIZING, MiddlewareConfig, parse_middleware
 from http_enrich_transport import (
-    ENGINE_HEADERS,
     AiohttpEngineConfig,
     Count,
     Seconds,
     Settings,
     TransportConfig,
-    is_token,
     parse_transport,
-    split_http_url,
 )
 
-from ._options import Options, hidden, option_of
-from ._template import Template, as_json_template
+from ._endpoint import EndpointConfig
+from ._places import DeadLetterConfig, SinkConfig, SourceConfig
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(min_length=1)]
-
-FILE_FORMATS = frozenset({"parquet", "orc", "json", "csv", "avro", "text", "xml"})
-"""Formats whose tables are nothing but folders of files."""
-
-_DYNAMIC_FORMATS = {"parquet", "orc", "json", "csv", "text", "avro", "delta", "jdbc"}
-"""Formats that replace partitions one by one; others would replace the whole table."""
-
-
-class SourceConfig(Settings):
-    """
-    Where rows come from: one of `path` (with `format`), `table` or `query`.
-
-    A `format` that is no format of files needs none of them: its `options` say where. With
-    `format: jdbc`, `table` and `query` are those of the database.
-    """
-
-    format: str = "parquet"
-    path: Name | None = None
-    options: Annotated[Options, AfterValidator(hidden)] = {}
-    """Passed to Spark's reader."""
-    table: Name | None = None
-    query: Name | None = None
-    """Spark SQL; with `format: jdbc`, SQL of the database."""
-    where: str | None = None
-    """SQL predicate; rows for which it is not true are left out."""
-    id: list[str] = Field(min_length=1)
-    """The columns that identify a row."""
-    on_duplicate_id: Literal["fail", "first", "each"] = "fail"
-    """What to do with rows that share an id: end the run, take the first of them, or request each."""
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if self.format == "jdbc":
-            return self._one_query()
-        given = sum(each is not None for each in (self.path, self.table, self.query))
-        elsewhere = "format" in self.model_fields_set and self.format not in FILE_FORMATS
-        if given > 1 or (given == 0 and not elsewhere):
-            msg = "give exactly one of path, table and query"
-            raise ValueError(msg)
-        if (self.table or self.query) and self.model_fields_set & {"format", "options"}:
-            msg = "format and options go with path; a table or query has its own"
-            raise ValueError(msg)
-        return self
-
-    def _one_query(self) -> Self:
-        _check_database(self.path, self.options)
-        named = [name for name in self.options if name.lower() in ("dbtable", "query")]
-        if sum(each is not None for each in (self.table, self.query)) + len(named) != 1:
-            msg = "format jdbc needs exactly one of table and query (or of options.dbtable and options.query)"
-            raise ValueError(msg)
-        return self
-
-
-def _check_database(path: str | None, options: Options) -> None:
-    if path is not None:
-        msg = "format jdbc has no path; give options.url, and table"
-        raise ValueError(msg)
-    if option_of(options, "url") is None:
-        msg = "format jdbc needs options.url, such as jdbc:postgresql://host:5432/database"
-        raise ValueError(msg)
-
-
-def _base_url(value: str) -> str:
-    parts = split_http_url(value)
-    if parts is None or not value.isprintable() or " " in value:
-        msg = "expected an address such as https://api.example.com (of a connection: https://${conn.ID.host})"
-        raise ValueError(msg)
-    if "@" in parts.netloc:
-        msg = "credentials do not belong into the address; use an auth middleware"
-        raise ValueError(msg)
-    if "?" in value or "#" in value:
-        msg = "no query or fragment here; use endpoint.params"
-        raise ValueError(msg)
-    return value.rstrip("/")
-
-
-def _seen(path: Template) -> Template:
-    if path.secret:
-        msg = "a secret (${conn.…}, ${file.…}) must not be used here: paths are shown; use headers or params"
-        raise ValueError(msg)
-    return path
-
-
-def _header_name(name: str) -> str:
-    if not is_token(name):
-        msg = f"{name!r} is not a header name"
-        raise ValueError(msg)
-    if name.lower() in ENGINE_HEADERS:
-        msg = f"{name!r} is written by the HTTP engine and cannot be set"
-        raise ValueError(msg)
-    return name
-
-
-class EndpointConfig(Settings):
-    """The request that each row becomes."""
-
-    base_url: Annotated[str, AfterValidator(_base_url)]
-    """Scheme, host and port; no row can change them."""
-    method: Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    path: Annotated[Template, AfterValidator(_seen)] = Template("/")
-    params: dict[str, Template] = {}
-    headers: dict[Annotated[str, AfterValidator(_header_name)], Template] = {}
-    json_: Annotated[Any, AfterValidator(as_json_template)] = Field(default=None, alias="json")
-    form: dict[str, Template] | None = None
-    body: Template | None = None
-
-    @field_serializer("json_")
-    def _json_for_people(self, value: Any) -> str:
-        return repr(value)
-
-    @model_validator(mode="after")
-    def _has_one_body(self) -> Self:
-        if sum(each is not None for each in (self.json_, self.form, self.body)) > 1:
-            msg = "give at most one of json, form and body"
-            raise ValueError(msg)
-        return self
-
-    @model_validator(mode="after")
-    def _has_a_path(self) -> Self:
-        start = self.path.parts[0] if self.path.parts else ""
-        if isinstance(start, str) and not start.startswith("/"):
-            msg = "path must start with '/'"
-            raise ValueError(msg)
-        if any(isinstance(part, str) and ("?" in part or "#" in part) for part in self.path.parts):
-            msg = "path has no '?' and no '#'; write the query into endpoint.params"
-            raise ValueError(msg)
-        return self
-
-    @model_validator(mode="after")
-    def _names_each_header_once(self) -> Self:
-        names = [name.lower() for name in self.headers]
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            msg = f"the header {twice.pop()!r} is given twice"
-            raise ValueError(msg)
-        return self
 
 
 class ResponseConfig(Settings):
@@ -181,65 +33,6 @@ class ResponseConfig(Settings):
     """Keep the body's text in `http.body`."""
     headers: list[str] = []
     """Names of answer headers to keep in `http.headers`."""
-
-
-class SinkConfig(Settings):
-    """
-    Where the enriched table goes: a `path` (with `format`) or a `table`.
-
-    With `format: jdbc` the table is one of the database that `options` name.
-    """
-
-    format: str = "parquet"
-    path: Name | None = None
-    table: Name | None = None
-    options: Annotated[Options, AfterValidator(hidden)] = {}
-    """Passed to Spark's writer."""
-    partition_by: list[str] = []
-    mode: Literal["append", "overwrite", "overwrite_partitions", "error"] = "error"
-
-    @model_validator(mode="after")
-    def _one_target(self) -> Self:
-        if self.format == "jdbc":
-            self._check_table()
-        if (self.path is None) == (self.table is None):
-            msg = "give exactly one of path and table"
-            raise ValueError(msg)
-        if self.mode == "overwrite_partitions" and not self.partition_by:
-            msg = "mode overwrite_partitions needs partition_by"
-            raise ValueError(msg)
-        if self.mode == "overwrite_partitions" and self.format not in _DYNAMIC_FORMATS:
-            msg = f"mode overwrite_partitions works with {', '.join(sorted(_DYNAMIC_FORMATS))} only"
-            raise ValueError(msg)
-        return self
-
-    def _check_table(self) -> None:
-        _check_database(self.path, self.options)
-        if any(name.lower() in ("dbtable", "query") for name in self.options):
-            msg = "format jdbc writes into the sink's table; take dbtable and query out of options"
-            raise ValueError(msg)
-        if (
-            not all(part.strip() for part in (self.table or "").split("."))
-            or (self.table or "").count(".") > 1
-        ):
-            msg = "format jdbc needs a table such as airports or public.airports"
-            raise ValueError(msg)
-
-    @property
-    def name(self) -> str:
-        """The path or the table, for people."""
-        return self.path or self.table or ""
-
-    @property
-    def place(self) -> tuple[str | None, object]:
-        """The table, and the database if it is in one; two sinks with equal ones are the same table."""
-        return self.table, option_of(self.options, "url") if self.format == "jdbc" else None
-
-
-class DeadLetterConfig(SinkConfig):
-    """Where failed rows go instead of the sink; like a sink, but rows are added unless it says otherwise."""
-
-    mode: Literal["append", "overwrite", "overwrite_partitions", "error"] = "append"
 
 
 class ErrorsConfig(Settings):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
+from http_enrich_spark._logs import logger
 from http_enrich_spark.config import PipelineConfig, SinkConfig, plain
 
+from ._errors import RunError, first_line
 from ._facts import passed
 from ._files import Folder
 from ._names import ROW, quoted
@@ -46,6 +49,19 @@ class Outlet(NamedTuple):
         if self.passed:
             return answers.where(passed())
         return failed_rows(answers, answered)
+
+
+@contextmanager
+def publishing(outlet: Outlet) -> Iterator[None]:
+    """Say of an error of the block which sink could not be written."""
+    try:
+        yield
+    except RunError:
+        raise
+    except Exception as error:
+        logger.error("%s could not be written", outlet.sink.name, exc_info=error)
+        msg = f"{outlet.sink.name} could not be written: {first_line(error)}"
+        raise RunError(msg, retry=True, kind="sink") from error
 
 
 def failed_rows(answers: DataFrame, answered: StructType) -> DataFrame:

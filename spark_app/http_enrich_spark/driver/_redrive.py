@@ -18,10 +18,10 @@ from ._columns import columns_of
 from ._errors import RunError
 from ._facts import Frozen, fingerprint
 from ._names import ROW
-from ._outlets import Outlet
+from ._outlets import Outlet, publishing
 from ._report import Report, with_redriven, write_report
 from ._summary import Counts, RunSummary
-from ._try import Try, publishing
+from ._try import Try
 from .ledger import Done, Epoch, Failures, keep_failures
 from .sink import (
     EXACT_FORMATS,

@@ -25,7 +25,7 @@ from ._facts import Frozen
 from ._freeze import first_rows, freeze
 from ._metrics import RunMetrics
 from ._names import ROW
-from ._outlets import Outlet, failed_rows, outlets, sinks_of
+from ._outlets import Outlet, failed_rows, outlets, publishing, sinks_of
 from ._report import Report, report_of, write_report
 from ._source import check_columns, read_source, reading, response_schema
 from ._summary import Counts, RunSummary, count, counts_of
@@ -282,19 +282,6 @@ class Try:
             with suppress(Py4JError, OSError):
                 ended.report = self._report_of_failure(frozen, reason)
             raise ended from error
-
-
-@contextmanager
-def publishing(outlet: Outlet) -> Iterator[None]:
-    """Say of an error of the block which sink could not be written."""
-    try:
-        yield
-    except RunError:
-        raise
-    except Exception as error:
-        logger.error("%s could not be written", outlet.sink.name, exc_info=error)
-        msg = f"{outlet.sink.name} could not be written: {first_line(error)}"
-        raise RunError(msg, retry=True, kind="sink") from error
 
 
 def _check_whole(counts: Counts, frozen: Frozen) -> None:
