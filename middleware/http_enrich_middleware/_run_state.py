@@ -13,16 +13,18 @@ class RunState:
 
     stopped: str | None = None
     """Why it was given up; no request is sent from then on."""
+    outage = False
+    """Whether it was given up because the API is away, which may be over when the run is started again."""
     requests = 0
     """Attempts of rows that were begun, whatever became of them."""
 
     def __init__(self) -> None:
         self._waits: set[asyncio.Timeout] = set()
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, *, outage: bool = False) -> None:
         """Give the run up, on the event loop of those who wait; the first *reason* is kept."""
         if self.stopped is None:
-            self.stopped = reason
+            self.stopped, self.outage = reason, outage
             for wait in self._waits:
                 wait.reschedule(-math.inf)
 

@@ -192,7 +192,8 @@ class _Gate:
         elif self.breaker.state is State.OPEN and down >= self._max_open:
             self._runtime.run.stop(
                 f"gave up: {self._peer} has been failing for {down:.0f} s ({exchange.error_message}); "
-                "find out what is wrong with it and run again, or raise circuit_breaker.max_open"
+                "find out what is wrong with it and run again, or raise circuit_breaker.max_open",
+                outage=True,
             )
 
 

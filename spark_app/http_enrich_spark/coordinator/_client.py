@@ -157,8 +157,14 @@ class Client:
     def _message(self) -> Sync:
         self._seq += 1
         pause, self._pause = self._pause, 0.0
+        run = self._run
         return Sync(
-            worker=self._worker, seq=self._seq, totals=self._take(), stopped=self._run.stopped, pause=pause
+            worker=self._worker,
+            seq=self._seq,
+            totals=self._take(),
+            stopped=run.stopped,
+            outage=run.outage,
+            pause=pause,
         )
 
     def _heed(self, orders: Orders) -> None:

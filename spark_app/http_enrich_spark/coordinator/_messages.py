@@ -80,12 +80,14 @@ class Sync(Message):
     What a worker has counted since its last message, and what it has come to know.
 
     `seq` grows with each new one, so that one that is sent twice counts once. `stopped` is why it has given
-    the run up, `pause` for how many seconds the API wants to be left alone.
+    the run up, and `outage` whether that may pass; `pause` is for how many seconds the API wants to be left
+    alone.
     """
 
     seq: int
     totals: Totals
     stopped: str | None = None
+    outage: bool = False
     pause: float = 0.0
 
 

@@ -77,6 +77,7 @@ class Coordinator:
         busy: Callable[[], int] = lambda: 0,
     ) -> None:
         self.stopped: str | None = None
+        self.outage = False
         self.heard_at = -math.inf
         """When a worker was last heard of, by `time.monotonic`."""
         self._middleware, self._slots, self._busy = middleware, slots, busy
@@ -123,9 +124,10 @@ class Coordinator:
         """Hand out *plan_secrets*, in that order, to workers that ask; before any of them is at work."""
         self._plan_secrets = list(plan_secrets)
 
-    def stop(self, reason: str) -> None:
-        """Have all workers send nothing more; the first *reason* is kept."""
-        self.stopped = self.stopped or reason
+    def stop(self, reason: str, *, outage: bool = False) -> None:
+        """Have all workers send nothing more; the first *reason* is kept, and whether it is an *outage*."""
+        if self.stopped is None:
+            self.stopped, self.outage = reason, outage
 
     # What follows runs on the coordinator's thread.
 
@@ -214,7 +216,7 @@ class Coordinator:
             with self._lock:
                 self._totals.add(message.totals)
             if message.stopped is not None:
-                self.stop(message.stopped)
+                self.stop(message.stopped, outage=message.outage)
             if message.pause > 0:
                 self._pause(message.pause)
         return Orders(self.stopped, max(0.0, self._paused_until - time.monotonic()))

@@ -216,15 +216,22 @@ class Try:
     def _give_up(self, counts: Counts, reason: str) -> None:
         """End the try; answers that were not the reason for it count for the next one, failures included."""
         stop = self._guard.stop if self._guard is not None else None
-        if stop is None or stop.judged:
-            self._reject(counts, reason, kind=stop.kind if stop is not None else "stopped")
-        assert stop is not None  # noqa: S101 - else it was rejected
-        raise RunError(reason, retry=stop.retry, kind=stop.kind)
+        if stop is not None and not stop.judged:
+            raise RunError(reason, retry=stop.retry, kind=stop.kind)
+        outage = self._coordinator is not None and self._coordinator.outage
+        if stop is None and not outage:
+            # A rule of the pipeline, which says itself what is wrong; failures beside it are not the reason.
+            self._judge(reason)
+            raise RunError(reason, kind="stopped")
+        self._reject(counts, reason, kind=stop.kind if stop is not None else "stopped")
 
     def _reject(self, counts: Counts, reason: str, *, kind: str = "error_rate") -> NoReturn:
+        self._judge(reason)
+        raise rejection(counts, reason, kind=kind)
+
+    def _judge(self, reason: str) -> None:
         self._epoch.judge(reason)
         self._advice = "asks again for the rows that failed"
-        raise rejection(counts, reason, kind=kind)
 
     def _report(self, frozen: Frozen, counts: Counts) -> Report:
         curve = self._guard.curve.points() if self._guard is not None else []

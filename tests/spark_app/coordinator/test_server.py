@@ -154,7 +154,22 @@ def test_one_worker_that_gives_up_stops_all() -> None:
     with coordinator() as driver:
         asyncio.run(with_client(driver.link, gives_up))
         assert asyncio.run(with_client(driver.link, hears)) == "the account is blocked"
-        assert driver.stopped == "the account is blocked"
+        assert (driver.stopped, driver.outage) == ("the account is blocked", False)
+
+
+def test_an_outage_that_a_worker_gives_up_for_is_known_as_one() -> None:
+    async def gives_up(client: Client, _: Counts, run: RunState) -> None:
+        run.stop("the API is gone", outage=True)
+        await client.sync()
+
+    async def obeys(client: Client, _: Counts, run: RunState) -> None:
+        await client.sync()
+        await client.sync()
+
+    with coordinator() as driver:
+        asyncio.run(with_client(driver.link, gives_up))
+        asyncio.run(with_client(driver.link, obeys))
+        assert (driver.stopped, driver.outage) == ("the API is gone", True)
 
 
 def test_the_driver_stops_all() -> None:

@@ -168,3 +168,18 @@ def test_a_rule_ends_the_run_and_says_why(spark: SparkSession, tmp_path: Path) -
     assert {(row.error_kind, row.error) for row in stopped} == {("run_stopped", "the account is blocked")}
     assert (summary.ok, summary.rows_out) == (200, 200)
     assert len(server.paths) == 201
+
+
+def test_failures_beside_a_rule_that_ends_the_run_are_not_taken_for_the_reason(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_ids(spark, tmp_path, *map(str, range(20)))
+    statuses = itertools.chain([503] * 3, itertools.repeat(403))
+    rules = {"status": 403, "action": "fail_run", "message": "the account is blocked"}
+    with web_server(lambda _: web.Response(status=next(statuses))) as server:
+        steps = [{"type": "response_rules", "rules": [rules]}]
+        data = pipeline(tmp_path, server.url, middleware=steps, execution={"concurrency": 1})
+        with pytest.raises(RunError, match=r"^the account is blocked \(") as caught:
+            run(spark, data)
+
+    assert (caught.value.retry, caught.value.kind) == (False, "stopped")
