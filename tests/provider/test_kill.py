@@ -1,4 +1,4 @@
-"""Tasks that are stopped, take too long, or die, with a real Spark; requests are counted at the API."""
+"""Tasks that are stopped or take too long, with a real Spark; requests are counted at the API."""
 
 from __future__ import annotations
 
@@ -62,10 +62,6 @@ def let_its_time_be_over(task: TaskProcess) -> None:
     os.kill(task.process.pid, signal.SIGALRM)
 
 
-def asked(api: RecordingApi) -> Counter[str]:
-    return Counter(each.row for each in api.requests)
-
-
 def check_table(folder: Path) -> None:
     ids = ds.dataset(folder / "out").to_table(columns=["id"])["id"].to_pylist()
     assert Counter(ids) == Counter(f"r{n}" for n in range(ROWS))
@@ -100,25 +96,4 @@ def test_a_task_that_is_stopped_makes_no_more_requests_and_loses_nothing_it_has_
     # What a Spark task has answered is lost with it, and nothing else.
     assert result["resumed"] >= len(paid) - SLOTS * LARGEST
     assert api.count == ROWS + len(paid) - result["resumed"]
-    check_table(tmp_path)
-
-
-def test_a_driver_that_outlives_its_task_gives_way_to_the_next_try(tmp_path: Path, api: RecordingApi) -> None:
-    """A task that dies by kill -9 takes nothing with it: Airflow tries again while its driver is at work."""
-    data = pipeline(tmp_path, api.url)
-    slow = {**data, "middleware": [{"type": "rate_limit", "max_requests_per_second": 0.5}]}
-    with task_process(tmp_path, "first", slow, f"local[{SLOTS}]") as first:
-        api.wait_for(3 * BATCH, lambda: first.ended, SECONDS)
-        first.process.kill()
-        first.process.wait()
-        api.wait_for(api.count + 1)  # the driver lives
-        with task_process(tmp_path, "second", data, f"local[{SLOTS}]") as second:
-            result = second.outcome()
-        left = left_behind(first.process.pid, 30)
-
-    assert left == []
-    assert result["rows_out"] == ROWS
-    assert result["resumed"] > 0
-    assert max(asked(api).values()) <= 2
-    assert api.count <= ROWS + 2 * (SLOTS + 1) * BATCH
     check_table(tmp_path)

@@ -75,7 +75,12 @@ def driver(
 
     *settings* are Spark's, and *java* the options of every Java that is started.
     """
-    quiet = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.memory": "600m"}
+    quiet = {
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": "600m",
+        "spark.sql.shuffle.partitions": "2",
+    }
     lines = [f"{name} {value}" for name, value in (quiet | dict(settings)).items()]
     (folder / "spark.conf").write_text("\n".join(lines))
     (folder / "pipeline.yaml").write_text(json.dumps(pipeline))

@@ -43,12 +43,15 @@ SETTINGS = {
 SPARK = {
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",
-    "spark.driver.memory": "600m",
     # Two hundred rows need neither two hundred partitions nor code made to measure.
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.codegen.wholeStage": "false",
-    # A JVM that lives for ten seconds does not earn back what its better compiler costs.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+SUBMIT = {
+    # In the environment: a folder of Spark's configuration would stand in Java's class path, and an
+    # archive of classes that was made for another path is of no use.
+    "SPARK_SUBMIT_OPTS": " ".join(f"-D{name}={value}" for name, value in SPARK.items()),
+    "SPARK_DRIVER_MEMORY": "600m",
 }
 
 
@@ -162,9 +165,6 @@ def real_airflow(folder: Path, settings: dict[str, str]) -> Iterator[RealAirflow
     write_source(folder / "data" / "source", limit=ROWS)
     for dags in (DAGS, Path(__file__).parent / "dags"):
         shutil.copytree(dags, folder / "dags", ignore=_IGNORED, dirs_exist_ok=True)
-    conf = folder / "conf"
-    conf.mkdir()
-    (conf / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in SPARK.items()))
     with run_in_thread(TOKEN, latency=(0.005, 0.02), fault_rate=0.05) as (url, api):
         env = environment(
             folder / "home",
@@ -174,7 +174,7 @@ def real_airflow(folder: Path, settings: dict[str, str]) -> Iterator[RealAirflow
             token=TOKEN,
             master="local[2]",
         )
-        env |= web_settings(*free_ports(3)) | SETTINGS | {"SPARK_CONF_DIR": str(conf)} | settings
+        env |= web_settings(*free_ports(3)) | SETTINGS | SUBMIT | settings
         with serving(env, folder / "airflow.log", PARTS) as airflow:
             yield RealAirflow(airflow.rest, api, folder)
 
