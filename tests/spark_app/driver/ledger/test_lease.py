@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
+from threading import Event, Semaphore
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -77,16 +78,26 @@ def test_each_sign_of_life_is_waited_for_anew(spark: SparkSession, tmp_path: Pat
     assert waiting.seconds == 100 * _lease._POLL + EXPIRY
 
 
-def test_a_try_that_cannot_give_signs_of_life_stops_itself(
+def test_a_try_that_cannot_give_signs_of_life_stops_itself_before_it_is_taken_for_dead(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another one will take it for dead, and then there must not be two at work."""
+    """Another one will take over then, and there must not be two at work."""
+    silent, looks = 0.0, Semaphore(0)
+
+    def clock() -> float:
+        looks.release()
+        return silent
+
     monkeypatch.setattr(_lease, "HEARTBEAT", 0.05)
-    monkeypatch.setattr(_lease, "EXPIRY", 0.2)
+    monkeypatch.setattr(_lease, "time", SimpleNamespace(monotonic=clock, time=time.time))
     lost, lease = Event(), claim(spark, tmp_path / "run")
     (tmp_path / "run" / "epoch-1.lease").unlink()
     (tmp_path / "run" / "epoch-1.lease").mkdir()
     lease.keep(lost.set, Totals)
+    silent = EXPIRY - 0.2
+    assert all(looks.acquire(timeout=60) for _ in range(5))
+    assert not lost.is_set()
+    silent = EXPIRY - 0.05
 
     assert lost.wait(60)
     with pytest.raises(LeaseLostError, match=r"no sign of life .* start it again") as lost_for:

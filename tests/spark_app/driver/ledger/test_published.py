@@ -214,6 +214,19 @@ def test_fresh_forgets_what_an_unfinished_try_has_left(spark: SparkSession, tmp_
     assert (summary.resumed, len(server.paths)) == (0, 4)
 
 
+def test_a_fresh_try_that_dies_is_gone_on_with(spark: SparkSession, tmp_path: Path) -> None:
+    """From its beginning on the run counts as published no more: what it pays for is not left aside."""
+    write_ids(spark, tmp_path, "a", "b")
+    with web_server(ok) as server:
+        config = load_pipeline(pipeline(tmp_path, server.url, sink={"mode": "overwrite"}), environ={})
+        run_pipeline(spark, config, RunInfo(id="r1"))
+        with dies_after(Epoch, "write"):
+            run_pipeline(spark, config, RunInfo(id="r1"), fresh=True)
+        summary = run_pipeline(spark, config, RunInfo(id="r1"))
+
+    assert (summary.repeated, summary.resumed, len(server.paths)) == (False, 2, 4)
+
+
 def test_fresh_deletes_nothing_of_a_try_that_has_taken_over(spark: SparkSession, tmp_path: Path) -> None:
     write_ids(spark, tmp_path, "a", "b")
     with web_server(ok) as server:
