@@ -174,6 +174,21 @@ def test_only_what_was_asked_for_is_requested_and_the_rest_stays_to_be_redriven(
     assert run_again(spark, tmp_path, server.url).repeated
 
 
+def test_rows_that_were_not_asked_for_stay_to_be_redriven_when_all_others_are_healed(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_source(spark, tmp_path)
+    api = tired()
+    with web_server(api) as server:
+        first = run(spark, data_for(tmp_path, server.url, sink={"mode": "append"}))
+        api.refused = {}
+        second = redrive(spark, first, "rate_limited")
+        third = redrive(spark, second, "server_error")
+
+    assert (second.redriven, second.healed, second.failed) == (3, 3, 2)
+    assert (third.redriven, third.healed, third.failed) == (2, 2, 0)
+
+
 def run_again(spark: SparkSession, folder: Path, url: str) -> RunSummary:
     return run(spark, data_for(folder, url, sink={"mode": "append"}))
 
