@@ -14,7 +14,9 @@ from pyspark.sql import SparkSession
 from http_enrich_demo.airports import write_source
 from http_enrich_demo.api import run_in_thread
 from http_enrich_spark.driver import RunError, _contact, _try
+from http_enrich_spark.driver.ledger import Epoch
 from tests.support.deadline import within
+from tests.support.dying import dies_after
 from tests.support.runs import ok, pipeline, run, write_ids
 from tests.support.web import web_server
 
@@ -166,3 +168,20 @@ def test_the_report_says_where_the_time_went(spark: SparkSession, tmp_path: Path
     assert workers["counters"] == {"cache.misses": 300}
     assert workers["seconds"]["network"] > 0.3
     assert workers["seconds"]["limiter"] > 0
+
+
+def test_requests_whose_answers_were_lost_count_for_max_calls(spark: SparkSession, tmp_path: Path) -> None:
+    ids = [f"{n:02}" for n in range(60)]
+    write_ids(spark, tmp_path, *ids)
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, execution={"max_calls": len(ids) + 1})
+        with dies_after(Epoch, "write"):
+            run(spark, data)
+        for file in (tmp_path / "_http_enrich").glob("*/epoch=1/part-*"):
+            file.unlink()
+        # Slow enough for the driver to look before all is asked for again.
+        slow = {**data, "middleware": [{"type": "rate_limit", "max_requests_per_second": 10}]}
+        with pytest.raises(RunError, match=r"and execution\.max_calls is 61; raise it to go on"):
+            run(spark, slow)
+
+    assert len(ids) < len(server.paths) < 2 * len(ids)

@@ -15,7 +15,8 @@ from http_enrich_spark.driver import RunError, run_pipeline
 from http_enrich_spark.driver._errors import LeaseLostError
 from http_enrich_spark.driver._facts import Frozen
 from http_enrich_spark.driver._files import Folder
-from http_enrich_spark.driver.ledger import Epoch, Ledger
+from http_enrich_spark.driver._try import Try
+from http_enrich_spark.driver.ledger import Epoch, Ledger, _lease
 from http_enrich_spark.driver.ledger._lease import Lease
 from tests.support.dying import Killed, dies_after
 from tests.support.runs import Sections, ok, out, pipeline, run, write_ids
@@ -240,3 +241,22 @@ def test_fresh_deletes_nothing_of_a_try_that_has_taken_over(spark: SparkSession,
         summary = run_pipeline(spark, config, RunInfo(id="r1"))
 
     assert (summary.resumed, len(server.paths)) == (2, 2)
+
+
+def test_a_try_that_loses_the_run_when_all_is_answered_publishes_nothing(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Try._judged
+
+    def overtaken(self: Try, *args: Any) -> Any:
+        found = real(self, *args)
+        Lease.claim(spark, Folder(spark, str(folder_of(tmp_path))))
+        return found
+
+    monkeypatch.setattr(Try, "_judged", overtaken)
+    monkeypatch.setattr(_lease, "HEARTBEAT", 600.0)  # it is not told on the way
+    write_ids(spark, tmp_path, "a", "b")
+    with web_server(ok) as server, pytest.raises(LeaseLostError, match="publishes nothing"):
+        run(spark, pipeline(tmp_path, server.url))
+
+    assert not (tmp_path / "out").exists()

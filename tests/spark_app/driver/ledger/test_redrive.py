@@ -15,9 +15,9 @@ from aiohttp import web
 from pyspark.sql import SparkSession
 
 from http_enrich_spark.config import Recipe, RunInfo
-from http_enrich_spark.driver import RunError, RunSummary, _redrive, redrive_run, run_pipeline
+from http_enrich_spark.driver import RunError, RunSummary, _redrive, _try, redrive_run, run_pipeline
 from http_enrich_spark.driver._files import Folder
-from tests.support.dying import Killed
+from tests.support.dying import Killed, dies_after
 from tests.support.runs import Sections, ok, pipeline, redrive, run
 from tests.support.web import WebServer, web_server
 
@@ -270,6 +270,41 @@ def test_a_redrive_that_was_cut_short_while_it_published_is_finished_first(
 
     assert max(asked(server).values()) == 2
     assert failed(spark, tmp_path) == {}
+
+
+def test_a_redrive_that_dies_when_all_is_written_down_leaves_nothing_but_its_end_to_the_next(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_source(spark, tmp_path)
+    api = tired()
+    with web_server(api) as server:
+        first = run(spark, data_for(tmp_path, server.url, sink={"mode": "append"}))
+        api.refused = {"07": 429}
+        with dies_after(_redrive, "write_report"):
+            redrive(spark, first, "rate_limited")
+        api.refused = {}
+        second = redrive(spark, first, "rate_limited")
+
+    assert asked(server) == {id: 1 for id in IDS} | {"03": 2, "11": 2, "07": 3}
+    assert (second.redriven, second.healed, second.ok, second.failed) == (1, 1, 18, 2)
+    assert failed(spark, tmp_path) == {"05": "server_error", "13": "server_error"}
+
+
+def test_failures_of_a_try_whose_answers_did_not_count_in_the_end_are_not_redriven(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_source(spark, tmp_path)
+    api = tired()
+    with web_server(api) as server:
+        data = data_for(tmp_path, server.url, sink={"mode": "overwrite"})
+        with dies_after(_try, "write_report"):
+            run(spark, data)
+        api.refused = {}
+        second = run(spark, {**data, "endpoint": {**data["endpoint"], "params": {"lang": "en"}}})
+        nothing = redrive(spark, second)
+
+    assert (second.failed, nothing.repeated, nothing.redriven) == (0, True, 0)
+    assert len(server.paths) == 2 * len(IDS)
 
 
 def dies(*_: Any) -> None:
