@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,13 +14,12 @@ class Killed(BaseException):
 
 
 @contextmanager
-def dies_after(owner: Any, name: str, action: Callable[[], None] = lambda: None) -> Iterator[None]:
+def dies_after(owner: Any, name: str) -> Iterator[None]:
     """Let the next call of *name* in the block do its work, and then end the try."""
     real = getattr(owner, name)
 
     def call(*args: Any, **kwargs: Any) -> None:
         real(*args, **kwargs)
-        action()
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:

@@ -74,6 +74,17 @@ def rows(
 EXPECTED = [(id, "abc"[int(id) % 3], int(id), f"/items/{id}", 7, "ok", 200, 1, None) for id in IDS]
 
 
+@contextmanager
+def tired_run(
+    spark: SparkSession, folder: Path, **sections: Any
+) -> Iterator[tuple[Api, WebServer, RunSummary]]:
+    """Run a pipeline against an API that is `tired`; yields it, its server, and the figures of the run."""
+    write_source(spark, folder)
+    api = tired()
+    with web_server(api) as server:
+        yield api, server, run(spark, data_for(folder, server.url, **sections))
+
+
 def failed(spark: SparkSession, folder: Path) -> dict[str, str]:
     """Return the failed rows of the table and their outcomes; every row has to be there once."""
     found = rows(spark, folder)
@@ -95,10 +106,7 @@ SINKS: list[dict[str, Any]] = [
 def test_a_table_is_as_if_the_rows_had_never_failed(
     spark: SparkSession, tmp_path: Path, sink: dict[str, Any]
 ) -> None:
-    write_source(spark, tmp_path)
-    api = tired()
-    with web_server(api) as server:
-        first = run(spark, data_for(tmp_path, server.url, sink=sink))
+    with tired_run(spark, tmp_path, sink=sink) as (api, server, first):
         before = asked(server)
         api.refused.clear()
         second = redrive(spark, first)
@@ -123,10 +131,7 @@ def test_rows_leave_the_dead_letter_and_join_the_table(
     spark: SparkSession, tmp_path: Path, sink: dict[str, Any]
 ) -> None:
     """Rows are not read back from either, so that any format will do."""
-    write_source(spark, tmp_path)
-    api = tired()
-    with web_server(api) as server:
-        first = run(spark, data_for(tmp_path, server.url, dead=sink, sink=sink))
+    with tired_run(spark, tmp_path, dead=sink, sink=sink) as (api, server, first):
         api.refused = {"03": 429}
         second = redrive(spark, first)
         half = ids(spark, tmp_path, "out", sink), ids(spark, tmp_path, "dead", sink)
@@ -152,12 +157,9 @@ def ids(spark: SparkSession, folder: Path, name: str, sink: dict[str, Any]) -> l
 def test_only_what_was_asked_for_is_requested_and_the_rest_stays_to_be_redriven(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_source(spark, tmp_path)
-    api = tired()
-    with web_server(api) as server:
-        # Of the redriven rows, more may fail than of the whole run.
-        data = data_for(tmp_path, server.url, sink={"mode": "append"}, execution={"max_error_rate": 0.3})
-        first = run(spark, data)
+    # Of the redriven rows, more may fail than of the whole run.
+    limits = {"max_error_rate": 0.3}
+    with tired_run(spark, tmp_path, sink={"mode": "append"}, execution=limits) as (api, server, first):
         api.refused = {"07": 503}
         second = redrive(spark, first, "rate_limited")
         half = failed(spark, tmp_path)
@@ -179,10 +181,7 @@ def test_only_what_was_asked_for_is_requested_and_the_rest_stays_to_be_redriven(
 def test_rows_that_were_not_asked_for_stay_to_be_redriven_when_all_others_are_healed(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_source(spark, tmp_path)
-    api = tired()
-    with web_server(api) as server:
-        first = run(spark, data_for(tmp_path, server.url, sink={"mode": "append"}))
+    with tired_run(spark, tmp_path, sink={"mode": "append"}) as (api, _, first):
         api.refused = {}
         second = redrive(spark, first, "rate_limited")
         third = redrive(spark, second, "server_error")
@@ -254,10 +253,7 @@ def test_a_redrive_that_dies_again_and_again_ends_with_each_row_once(
 def test_a_redrive_that_was_cut_short_while_it_published_is_finished_first(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_source(spark, tmp_path)
-    api = tired()
-    with web_server(api) as server:
-        first = run(spark, data_for(tmp_path, server.url, sink={"mode": "append"}))
+    with tired_run(spark, tmp_path, sink={"mode": "append"}) as (api, server, first):
         api.refused = {}
         with monkeypatch.context() as patch:
             patch.setattr(_redrive, "keep_failures", dies)
@@ -275,10 +271,7 @@ def test_a_redrive_that_was_cut_short_while_it_published_is_finished_first(
 def test_a_redrive_that_dies_when_all_is_written_down_leaves_nothing_but_its_end_to_the_next(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_source(spark, tmp_path)
-    api = tired()
-    with web_server(api) as server:
-        first = run(spark, data_for(tmp_path, server.url, sink={"mode": "append"}))
+    with tired_run(spark, tmp_path, sink={"mode": "append"}) as (api, server, first):
         api.refused = {"07": 429}
         with dies_after(_redrive, "write_report"):
             redrive(spark, first, "rate_limited")
