@@ -17,6 +17,7 @@ from http_enrich_spark.config import FILE_FORMATS, PipelineConfig, RunInfo, Sink
 from ._columns import columns_of
 from ._errors import RunError
 from ._facts import Frozen, fingerprint
+from ._frames import no_rows
 from ._names import ROW
 from ._outlets import Outlet, publishing
 from ._report import Report, with_redriven, write_report
@@ -93,8 +94,8 @@ class Redrive(Try):
                 raise RunError(msg)
 
     def _in_table(self, outlet: Outlet, files: Sequence[str]) -> DataFrame:
-        empty = self._spark.createDataFrame([], self._failed.schema)
-        schema: StructType = columns_of(empty, self._config, self._response).schema
+        failed = no_rows(self._spark, self._failed.schema)
+        schema: StructType = columns_of(failed, self._config, self._response).schema
         return read_back(self._spark, outlet.sink, files, schema)
 
     def _publish(self, answers: DataFrame, answered: StructType) -> None:

@@ -22,6 +22,7 @@ from ._contact import GRACE, Contact
 from ._enrich import answered_schema, enrich, tasks_of
 from ._errors import RunError, first_line
 from ._facts import Frozen
+from ._frames import no_rows
 from ._freeze import first_rows, freeze
 from ._metrics import RunMetrics
 from ._names import ROW
@@ -114,7 +115,7 @@ class Try:
         check_sink(self._spark, outlet.sink, columns)
 
     def _rehearse(self, answered: StructType) -> None:
-        answers = columns_of(self._spark.createDataFrame([], answered), self._config, self._response)
+        answers = columns_of(no_rows(self._spark, answered), self._config, self._response)
         for outlet in self._outlets:
             schema = outlet.rows(answers, answered).schema
             rehearse(outlet.sink, schema, f"{self._epoch.folder}/rehearsal", self._spark, outlet.token)

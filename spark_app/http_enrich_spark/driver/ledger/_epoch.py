@@ -18,6 +18,7 @@ from http_enrich_spark.config import RunKey
 from http_enrich_spark.coordinator import Totals
 from http_enrich_spark.driver._facts import Frozen, passed
 from http_enrich_spark.driver._files import Folder
+from http_enrich_spark.driver._frames import no_rows
 from http_enrich_spark.driver._parquet import KEPT
 
 from ._done import Done, is_done, keep_done
@@ -106,8 +107,7 @@ class Epoch:
         """Return what is answered by now, here and in earlier tries."""
         own = Part([f"{self._answers.name}/{each.below}" for each in self._answers.files()])
         found = [self._read(part, schema) for part in [*self._parts, own] if part.files]
-        empty = self._spark.createDataFrame([], schema)
-        return reduce(DataFrame.unionAll, found) if found else empty
+        return reduce(DataFrame.unionAll, found) if found else no_rows(self._spark, schema)
 
     def _read(self, part: Part, schema: StructType) -> DataFrame:
         files = [f"{self.folder}/{each}" for each in part.files]

@@ -11,6 +11,7 @@ from pyspark.sql.types import StructType
 from http_enrich_spark.config import SinkConfig
 from http_enrich_spark.driver._errors import RunError, first_line
 from http_enrich_spark.driver._files import Folder
+from http_enrich_spark.driver._frames import no_rows
 
 from ._fit import check_names
 from ._flat import FLAT_FORMATS, flat_schema
@@ -89,7 +90,7 @@ def _rehearse(sink: SinkConfig, schema: StructType, folder: str, spark: SparkSes
         schema = flat_schema(schema)
     target = Folder(spark, folder)
     target.delete()
-    writer(spark.createDataFrame([], schema), sink).save(folder)
+    writer(no_rows(spark, schema), sink).save(folder)
     target.delete()
 
 

@@ -12,6 +12,7 @@ from pyspark.sql.types import StringType, StructType
 from http_enrich_spark.config import SinkConfig
 from http_enrich_spark.driver._database import Connection, Database
 from http_enrich_spark.driver._errors import RunError
+from http_enrich_spark.driver._frames import no_rows
 from http_enrich_spark.driver._names import quoted
 
 from ._fit import check_keys, check_names
@@ -51,7 +52,7 @@ def rehearse_jdbc(schema: StructType, sink: SinkConfig, token: str, spark: Spark
     with table.database.told(f"sink: {sink.name} cannot be written"):
         table.prepare()
         if not table.is_published():
-            table.try_out(table.stage(spark.createDataFrame([], flattened)), flattened.names)
+            table.try_out(table.stage(no_rows(spark, flattened)), flattened.names)
         table.tidy()
 
 

@@ -11,6 +11,7 @@ from pyspark.sql.types import StructType
 from http_enrich_spark.config import SinkConfig
 from http_enrich_spark.driver._errors import RunError
 from http_enrich_spark.driver._files import Folder
+from http_enrich_spark.driver._frames import no_rows
 from http_enrich_spark.driver._names import quoted
 
 from ._files import Switch, append, overwrite, target_of
@@ -47,7 +48,7 @@ def read_back(spark: SparkSession, sink: SinkConfig, files: Iterable[str], schem
     target = target_of(spark, sink)
     paths = [f"{target}/{each}" for each in files]
     if not paths:
-        return spark.createDataFrame([], schema)
+        return no_rows(spark, schema)
     rows = spark.read.format(sink.format).schema(schema).option("basePath", str(target))
     return rows.load(paths).select(*map(quoted, schema.names))
 
