@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from aiohttp import web
 from pyspark.sql import Row, SparkSession
 
@@ -44,8 +46,15 @@ def out(spark: SparkSession, folder: Path) -> list[Row]:
     return spark.read.parquet(str(folder / "out")).orderBy("id").collect()
 
 
-def write_ids(spark: SparkSession, folder: Path, *ids: str | None) -> None:
-    spark.createDataFrame([(each,) for each in ids], "id STRING").write.parquet(str(folder / "source"))
+def write_ids(folder: Path, *ids: str | None) -> None:
+    write_parquet(folder / "source", pa.table({"id": pa.array(ids, pa.string())}))
+
+
+def write_parquet(folder: Path, *tables: pa.Table) -> None:
+    """Make *folder* with a file for each of the *tables*."""
+    folder.mkdir(parents=True)
+    for number, each in enumerate(tables):
+        pq.write_table(each, folder / f"part-{number}.parquet")
 
 
 def ok(request: web.Request) -> web.Response:

@@ -68,7 +68,7 @@ def test_no_body_costs_more_than_its_row(
     spark: SparkSession, tmp_path: Path, middleware: list[dict[str, Any]]
 ) -> None:
     """Every row comes out with its status, in a time that has an end, and says what is wrong with it."""
-    write_ids(spark, tmp_path, *BODIES)
+    write_ids(tmp_path, *BODIES)
     schema = {"schema": "n DECIMAL(38,2), t STRING, d ARRAY<DECIMAL(10,2)>"}
     with web_server(hostile) as server:
         data = pipeline(tmp_path, server.url, middleware=middleware, response=schema)
@@ -88,7 +88,7 @@ def test_no_body_costs_more_than_its_row(
 def test_a_number_too_large_for_its_column_is_no_silent_null(
     spark: SparkSession, tmp_path: Path, type: str, n: Any
 ) -> None:
-    write_ids(spark, tmp_path, "40", "70")
+    write_ids(tmp_path, "40", "70")
     with web_server(lambda r: web.json_response({"n": 2 ** int(r.path[-2:])})) as server:
         data = pipeline(
             tmp_path, server.url, middleware=[{"type": "json_body"}], response={"schema": f"n {type}"}
@@ -101,7 +101,7 @@ def test_a_number_too_large_for_its_column_is_no_silent_null(
 
 
 def test_what_a_rule_ignores_is_neither_read_nor_failed(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "200", "404", "410", "500")
+    write_ids(tmp_path, "200", "404", "410", "500")
     rules = [
         {"status": 404, "action": "ignore"},
         {"status": 410, "action": "success"},
@@ -129,7 +129,7 @@ def test_what_a_rule_ignores_is_neither_read_nor_failed(spark: SparkSession, tmp
 
 
 def test_a_run_of_which_everything_is_ignored_has_not_failed(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     rules = {"type": "response_rules", "rules": [{"status": 404, "action": "ignore"}]}
     data = pipeline(tmp_path, "", middleware=[rules], execution={"max_error_rate": 0})
     with web_server(lambda _: web.Response(status=404)) as server:
@@ -141,7 +141,7 @@ def test_a_run_of_which_everything_is_ignored_has_not_failed(spark: SparkSession
 
 def test_a_rule_ends_the_run_and_says_why(spark: SparkSession, tmp_path: Path) -> None:
     """Its worker sends no further request, and the next try asks for what was given up."""
-    write_ids(spark, tmp_path, *[f"{n:03}" for n in range(200)])
+    write_ids(tmp_path, *[f"{n:03}" for n in range(200)])
     blocked = itertools.chain([False] * 5, [True] * 1, itertools.repeat(False))
     rules = {"status": 403, "action": "fail_run", "message": "the account is blocked"}
     with web_server(lambda _: web.Response(status=403 if next(blocked) else 200)) as server:
@@ -173,7 +173,7 @@ def test_a_rule_ends_the_run_and_says_why(spark: SparkSession, tmp_path: Path) -
 def test_failures_beside_a_rule_that_ends_the_run_are_not_taken_for_the_reason(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_ids(spark, tmp_path, *map(str, range(20)))
+    write_ids(tmp_path, *map(str, range(20)))
     statuses = itertools.chain([503] * 3, itertools.repeat(403))
     rules = {"status": 403, "action": "fail_run", "message": "the account is blocked"}
     with web_server(lambda _: web.Response(status=next(statuses))) as server:

@@ -25,7 +25,7 @@ def with_dead_letter(folder: Path, url: str, **sections: Any) -> dict[str, Any]:
 
 
 def test_failed_rows_are_in_the_dead_letter_and_nowhere_else(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a", "b", "c")
+    write_ids(tmp_path, "a", "b", "c")
     with web_server(respond) as server:
         summary = run(spark, with_dead_letter(tmp_path, server.url))
 
@@ -39,7 +39,7 @@ def test_failed_rows_are_in_the_dead_letter_and_nowhere_else(spark: SparkSession
 def test_a_dead_letter_that_cannot_be_written_is_found_before_anything_is_requested(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(respond) as server:
         data = with_dead_letter(tmp_path, server.url)
         data["errors"]["dead_letter"]["format"] = "text"

@@ -20,7 +20,7 @@ def test_large_answers_are_kept_and_published_in_pieces_that_fit_into_memory(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     """By default, Parquet makes one page of a hundred of them, and Spark dies of it, all paid for."""
-    write_ids(spark, tmp_path, *[f"{n:02}" for n in range(ROWS)])
+    write_ids(tmp_path, *[f"{n:02}" for n in range(ROWS)])
     with NOISE.open("rb") as noise:
         text = noise.read(BODY // 2).hex().encode()
 

@@ -67,7 +67,7 @@ def test_requests_count_although_their_rows_are_tried_again_and_again(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     """Twenty rows at a time that fail a hundred times each are 2,000 requests before the first row ends."""
-    write_ids(spark, tmp_path, *(f"r{n}" for n in range(200)))
+    write_ids(tmp_path, *(f"r{n}" for n in range(200)))
     retry = {"type": "retry", "max_attempts": 100, "base_delay": 0, "deadline": None, "budget": None}
 
     async def overloaded(_: web.Request) -> web.Response:
@@ -86,7 +86,7 @@ def test_requests_count_although_their_rows_are_tried_again_and_again(
 
 
 def test_a_deadline_does_not_wait_for_tomorrows_quota(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, *(f"r{n}" for n in range(100)))
+    write_ids(tmp_path, *(f"r{n}" for n in range(100)))
     quota = {"type": "rate_limit", "rates": [{"limit": 10, "per": "1d"}]}
     with web_server(ok) as api:
         data = pipeline(tmp_path, api.url, middleware=[quota], execution={"deadline": 4})
@@ -107,8 +107,8 @@ def test_a_deadline_ends_a_run_whose_workers_do_not_reach_the_driver(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Nobody tells them that it is over; tasks that have ended by then are not asked again."""
-    write_ids(spark, tmp_path, *(f"r{n}" for n in range(300)))
-    write_ids(spark, tmp_path / "before", "a", "b")
+    write_ids(tmp_path, *(f"r{n}" for n in range(300)))
+    write_ids(tmp_path / "before", "a", "b")
 
     async def slow(request: web.Request) -> web.Response:
         await asyncio.sleep(0.2)
@@ -172,7 +172,7 @@ def test_the_report_says_where_the_time_went(spark: SparkSession, tmp_path: Path
 
 def test_requests_whose_answers_were_lost_count_for_max_calls(spark: SparkSession, tmp_path: Path) -> None:
     ids = [f"{n:02}" for n in range(60)]
-    write_ids(spark, tmp_path, *ids)
+    write_ids(tmp_path, *ids)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, execution={"max_calls": len(ids) + 1})
         with dies_after(Epoch, "write"):

@@ -17,7 +17,7 @@ def respond(request: web.Request) -> web.Response:
 
 
 def test_the_report_counts_what_the_rows_and_the_api_say(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, *map(str, range(100)))
+    write_ids(tmp_path, *map(str, range(100)))
     with web_server(respond) as server:
         steps = [{"type": "metrics"}, {"type": "cache"}, {"type": "retry"}]
         summary = run(spark, pipeline(tmp_path, server.url, middleware=steps, execution={"batch_size": 10}))
@@ -37,7 +37,7 @@ def test_the_report_counts_what_the_rows_and_the_api_say(spark: SparkSession, tm
 
 
 def test_without_metrics_there_are_none(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "1")
+    write_ids(tmp_path, "1")
     with web_server(respond) as server:
         summary = run(spark, pipeline(tmp_path, server.url))
 

@@ -34,7 +34,7 @@ def refuse_most(request: web.Request) -> web.Response:
 
 
 def test_a_published_run_has_a_curve_that_ends_with_all_of_it(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         found = report(spark, pipeline(tmp_path, server.url))
 
@@ -46,7 +46,7 @@ def test_a_published_run_has_a_curve_that_ends_with_all_of_it(spark: SparkSessio
 def test_a_repeated_run_shows_the_report_of_the_run_that_was_published(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         first = report(spark, pipeline(tmp_path, server.url))
         again = report(spark, pipeline(tmp_path, server.url))
@@ -61,7 +61,7 @@ def test_a_repeated_run_shows_the_report_of_the_run_that_was_published(
 def test_a_run_that_failed_too_often_says_so_and_shows_what_was_answered(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(refuse_most) as server:
         error = failed(spark, pipeline(tmp_path, server.url, execution={"max_error_rate": 0.1}))
 
@@ -78,7 +78,7 @@ def test_a_run_that_failed_too_often_says_so_and_shows_what_was_answered(
 def test_a_sink_that_refuses_is_named_and_may_be_tried_again(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
 
     def full(*_: Any) -> None:
         raise OSError("No space left on device")
@@ -96,7 +96,7 @@ def test_a_sink_that_refuses_is_named_and_may_be_tried_again(
 def test_a_run_that_died_among_its_requests_shows_what_its_workers_had_counted(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     real = Epoch.write
 
     def write(epoch: Any, answers: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_run_that_died_among_its_requests_shows_what_its_workers_had_counted(
 def test_the_report_has_what_the_workers_of_all_tries_have_counted(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url)
         with dies_after(Epoch, "write"):
@@ -132,7 +132,7 @@ def test_the_report_has_what_the_workers_of_all_tries_have_counted(
 
 
 def test_a_run_that_does_not_fit_its_data_has_no_report(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
 
     error = failed(spark, pipeline(tmp_path, "http://api.test", source={"id": ["nope"]}))
 

@@ -40,7 +40,7 @@ def test_many_partitions_share_one_pool_per_worker(spark: SparkSession, tmp_path
 
 
 def test_answers_become_typed_columns(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a", "b c")
+    write_ids(tmp_path, "a", "b c")
     with web_server(ok) as server:
         run(
             spark, pipeline(tmp_path, server.url, response={"select": "data", "schema": "path STRING, n INT"})
@@ -53,7 +53,7 @@ def test_answers_become_typed_columns(spark: SparkSession, tmp_path: Path) -> No
 
 
 def test_body_and_listed_headers_are_kept_when_asked_for(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(lambda _: web.Response(text="plain", headers={"ETag": "x", "X-Other": "y"})) as server:
         run(spark, pipeline(tmp_path, server.url, response={"keep_body": True, "headers": ["etag"]}))
 
@@ -62,7 +62,7 @@ def test_body_and_listed_headers_are_kept_when_asked_for(spark: SparkSession, tm
 
 
 def test_refused_connection_is_one_row_with_one_attempt(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
 
     summary = run(spark, pipeline(tmp_path, f"http://127.0.0.1:{closed_port()}"))
 
@@ -78,7 +78,7 @@ def test_refused_connection_is_one_row_with_one_attempt(spark: SparkSession, tmp
 
 
 def test_refused_connection_is_retried_with_retry(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     retry = {"type": "retry", "max_attempts": 3, "base_delay": 0}
 
     summary = run(spark, pipeline(tmp_path, f"http://127.0.0.1:{closed_port()}", middleware=[retry]))
@@ -89,7 +89,7 @@ def test_refused_connection_is_retried_with_retry(spark: SparkSession, tmp_path:
 
 
 def test_404_is_no_success(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(lambda _: web.json_response({"n": 1}, status=404)) as server:
         summary = run(spark, pipeline(tmp_path, server.url, response={"schema": "n INT"}))
 
@@ -104,7 +104,7 @@ def test_body_without_the_promised_columns_is_a_failure(
     spark: SparkSession, tmp_path: Path, body: str
 ) -> None:
     """Spark by itself would write a silent null."""
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(lambda _: web.Response(text=body)) as server:
         run(spark, pipeline(tmp_path, server.url, response={"select": "data", "schema": "n INT"}))
 
@@ -148,7 +148,7 @@ def test_values_of_rows_fill_in_query_headers_and_body(spark: SparkSession, tmp_
 
 
 def test_row_that_cannot_be_a_request_is_kept_and_not_sent(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a", "..")
+    write_ids(tmp_path, "a", "..")
     with web_server(ok) as server:
         summary = run(spark, pipeline(tmp_path, server.url))
 
@@ -175,7 +175,7 @@ def test_rows_that_do_not_agree_with_the_input_are_not_published(
     message: str,
 ) -> None:
     """Nothing of ours does this; what if it did?"""
-    write_ids(spark, tmp_path, "a", "b")
+    write_ids(tmp_path, "a", "b")
     monkeypatch.setattr(_try, "enrich", lambda rows, *rest: enrich(wrong(rows.orderBy("id")), *rest))
     with web_server(ok) as server, pytest.raises(RunError, match=message):
         run(spark, pipeline(tmp_path, server.url))
@@ -193,7 +193,7 @@ def test_the_fingerprint_of_ids_knows_multisets_and_no_order(spark: SparkSession
 
 
 def test_numbers_keep_all_their_digits(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     body = '{"data": {"in": {"m": 12345678901234567890.12}}}'
     with web_server(lambda _: web.Response(text=body)) as server:
         response = {"select": "data.in", "schema": "m DECIMAL(30,2)"}
@@ -239,7 +239,7 @@ def test_names_of_columns_may_be_odd(spark: SparkSession, tmp_path: Path) -> Non
 def test_what_does_not_fit_is_said_before_anything_is_requested(
     spark: SparkSession, tmp_path: Path, sections: Sections, message: str
 ) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         with pytest.raises(RunError, match=message):
             run(spark, pipeline(tmp_path, server.url, **sections))
@@ -250,7 +250,7 @@ def test_what_does_not_fit_is_said_before_anything_is_requested(
 def test_rows_without_an_id_are_refused_before_anything_is_requested(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_ids(spark, tmp_path, "a", None)
+    write_ids(tmp_path, "a", None)
     with web_server(ok) as server:
         with pytest.raises(RunError, match="1 rows have a null or NaN in id"):
             run(spark, pipeline(tmp_path, server.url))
@@ -261,7 +261,7 @@ def test_rows_without_an_id_are_refused_before_anything_is_requested(
 
 def test_a_run_that_was_given_up_publishes_nothing_and_says_why(spark: SparkSession, tmp_path: Path) -> None:
     """However few rows it was: whoever reads the table would take them for answered."""
-    write_ids(spark, tmp_path, *map(str, range(40)))
+    write_ids(tmp_path, *map(str, range(40)))
     breaker = {"type": "circuit_breaker", "min_requests": 2, "open_for": 0.01, "max_open": 0.01}
     with web_server(lambda _: web.json_response({}, status=503)) as server:
         data = pipeline(

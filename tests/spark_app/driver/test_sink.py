@@ -16,7 +16,7 @@ from tests.support.web import web_server
 
 
 def test_too_many_failures_publish_nothing_and_keep_the_answers(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a", "b")
+    write_ids(tmp_path, "a", "b")
     data = pipeline(
         tmp_path,
         "",
@@ -35,7 +35,7 @@ def test_too_many_failures_publish_nothing_and_keep_the_answers(spark: SparkSess
 
 def test_rows_that_are_not_published_are_seen_by_no_reader(spark: SparkSession, tmp_path: Path) -> None:
     """The folder of a failed run stands beside a partition of the table."""
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     status = iter([200, 500])
     with web_server(lambda _: web.Response(status=next(status))) as server:
         for day in ("2026-01-01", "2026-01-02"):
@@ -64,8 +64,8 @@ def test_a_sink_that_cannot_be_written_is_found_while_the_old_table_is_whole(
     spark: SparkSession, tmp_path: Path, sink: dict[str, Any]
 ) -> None:
     """Mode overwrite deletes first and writes then."""
-    write_ids(spark, tmp_path, "a")
-    write_ids(spark, tmp_path / "old", "kept")
+    write_ids(tmp_path, "a")
+    write_ids(tmp_path / "old", "kept")
     (tmp_path / "old" / "source").rename(tmp_path / "out")
     with web_server(ok) as server:
         with pytest.raises(RunError, match=r"sink: .* cannot be written: "):
@@ -105,7 +105,7 @@ def test_a_table_that_does_not_fit_is_found_before_anything_is_requested(
 
 
 def test_figures_are_all_that_is_left_after_publishing(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         run(spark, pipeline(tmp_path, server.url))
 
@@ -119,7 +119,7 @@ def test_figures_are_all_that_is_left_after_publishing(spark: SparkSession, tmp_
 
 
 def test_empty_source_publishes_an_empty_table(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, source={"where": "id = 'none'"}, response={"schema": "n INT"})
         summary = run(spark, data)
@@ -129,7 +129,7 @@ def test_empty_source_publishes_an_empty_table(spark: SparkSession, tmp_path: Pa
 
 
 def test_existing_sink_is_found_before_anything_is_requested(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     (tmp_path / "out").mkdir()
     with web_server(ok) as server:
         with pytest.raises(RunError, match="exists and mode is 'error'"):

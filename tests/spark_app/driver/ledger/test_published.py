@@ -31,7 +31,7 @@ def folder_of(folder: Path) -> Path:
 
 
 def test_it_is_not_done_again(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a", "b")
+    write_ids(tmp_path, "a", "b")
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, sink={"mode": "append"})
         first = run(spark, data)
@@ -44,7 +44,7 @@ def test_it_is_not_done_again(spark: SparkSession, tmp_path: Path) -> None:
 
 
 def test_fresh_does_it_again(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         config = load_pipeline(pipeline(tmp_path, server.url, sink={"mode": "append"}), environ={})
         run_pipeline(spark, config, RunInfo())
@@ -55,7 +55,7 @@ def test_fresh_does_it_again(spark: SparkSession, tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_gone_is_not_taken_for_published(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url)
         run(spark, data)
@@ -68,7 +68,7 @@ def test_a_try_that_waited_while_it_was_published_does_nothing(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It looks again when it has the run: the other one may have been publishing already when it came."""
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, sink={"mode": "append"})
         run(spark, data)
@@ -90,7 +90,7 @@ def test_a_try_that_waited_while_it_was_published_does_nothing(
 def test_one_whose_settings_changed_starts_afresh_and_says_why(
     spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         run(spark, pipeline(tmp_path, server.url))
         changed = pipeline(tmp_path, server.url, endpoint={"params": {"lang": "en"}})
@@ -107,7 +107,7 @@ def test_one_whose_settings_changed_starts_afresh_and_says_why(
 def test_a_change_that_is_refused_costs_nothing_when_it_is_undone(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, sink={"mode": "append"})
         run(spark, data)
@@ -131,7 +131,7 @@ def test_it_cannot_be_published_to_another_place_unseen(
     spark: SparkSession, tmp_path: Path, changed: Sections, where: str
 ) -> None:
     """Its answers are gone; that they are paid for again has to be asked for."""
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, sink={"mode": "append"})
         run(spark, data)
@@ -145,7 +145,7 @@ def test_it_cannot_be_published_to_another_place_unseen(
 def test_a_death_while_that_is_written_down_costs_no_request(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, sink={"mode": "append"})
         real = Folder.write
@@ -167,7 +167,7 @@ def test_a_death_while_that_is_written_down_costs_no_request(
 
 
 def test_what_another_version_has_written_is_not_guessed_at(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url)
         run(spark, data)
@@ -181,7 +181,7 @@ def test_what_another_version_has_written_is_not_guessed_at(spark: SparkSession,
 
 def test_a_run_whose_folder_was_deleted_is_another_one(spark: SparkSession, tmp_path: Path) -> None:
     """What tells in the sink that it was published must not be that of the first."""
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     tokens = []
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, sink={"mode": "append"})
@@ -202,7 +202,7 @@ def test_a_run_whose_folder_was_deleted_is_another_one(spark: SparkSession, tmp_
 
 
 def test_fresh_forgets_what_an_unfinished_try_has_left(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a", "b")
+    write_ids(tmp_path, "a", "b")
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url)
         config = load_pipeline(data, environ={})
@@ -217,7 +217,7 @@ def test_fresh_forgets_what_an_unfinished_try_has_left(spark: SparkSession, tmp_
 
 def test_a_fresh_try_that_dies_is_gone_on_with(spark: SparkSession, tmp_path: Path) -> None:
     """From its beginning on the run counts as published no more: what it pays for is not left aside."""
-    write_ids(spark, tmp_path, "a", "b")
+    write_ids(tmp_path, "a", "b")
     with web_server(ok) as server:
         config = load_pipeline(pipeline(tmp_path, server.url, sink={"mode": "overwrite"}), environ={})
         run_pipeline(spark, config, RunInfo(id="r1"))
@@ -229,7 +229,7 @@ def test_a_fresh_try_that_dies_is_gone_on_with(spark: SparkSession, tmp_path: Pa
 
 
 def test_fresh_deletes_nothing_of_a_try_that_has_taken_over(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a", "b")
+    write_ids(tmp_path, "a", "b")
     with web_server(ok) as server:
         config = load_pipeline(pipeline(tmp_path, server.url), environ={})
         with Ledger(spark, config, RunInfo(id="r1")).epoch(fresh=True) as stalled:
@@ -255,7 +255,7 @@ def test_a_try_that_loses_the_run_when_all_is_answered_publishes_nothing(
 
     monkeypatch.setattr(Try, "_judged", overtaken)
     monkeypatch.setattr(_lease, "HEARTBEAT", 600.0)  # it is not told on the way
-    write_ids(spark, tmp_path, "a", "b")
+    write_ids(tmp_path, "a", "b")
     with web_server(ok) as server, pytest.raises(LeaseLostError, match="publishes nothing"):
         run(spark, pipeline(tmp_path, server.url))
 

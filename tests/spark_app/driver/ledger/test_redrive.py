@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from aiohttp import web
 from pyspark.sql import SparkSession
@@ -18,7 +19,7 @@ from http_enrich_spark.config import Recipe, RunInfo
 from http_enrich_spark.driver import RunError, RunSummary, _redrive, _try, redrive_run, run_pipeline
 from http_enrich_spark.driver._files import Folder
 from tests.support.dying import Killed, dies_after
-from tests.support.runs import Sections, ok, pipeline, redrive, run
+from tests.support.runs import Sections, ok, pipeline, redrive, run, write_parquet
 from tests.support.web import WebServer, web_server
 
 IDS = [f"{n:02}" for n in range(20)]
@@ -40,11 +41,11 @@ def tired() -> Api:
     return Api(_03=429, _07=429, _11=429, _05=500, _13=500)
 
 
-def write_source(spark: SparkSession, folder: Path) -> None:
-    rows = [(id, "abc"[int(id) % 3], int(id)) for id in IDS]
-    spark.createDataFrame(rows, "id STRING, country STRING, number INT").repartition(3).write.parquet(
-        str(folder / "source")
-    )
+def write_source(folder: Path) -> None:
+    numbers = [int(id) for id in IDS]
+    countries = ["abc"[number % 3] for number in numbers]
+    rows = pa.table({"id": IDS, "country": countries, "number": pa.array(numbers, pa.int32())})
+    write_parquet(folder / "source", *(rows.slice(first, 7) for first in range(0, len(IDS), 7)))
 
 
 def data_for(
@@ -79,7 +80,7 @@ def tired_run(
     spark: SparkSession, folder: Path, **sections: Any
 ) -> Iterator[tuple[Api, WebServer, RunSummary]]:
     """Run a pipeline against an API that is `tired`; yields it, its server, and the figures of the run."""
-    write_source(spark, folder)
+    write_source(folder)
     api = tired()
     with web_server(api) as server:
         yield api, server, run(spark, data_for(folder, server.url, **sections))
@@ -119,7 +120,7 @@ def test_a_table_is_as_if_the_rows_had_never_failed(
 
 
 def test_that_is_how_a_run_without_failures_looks(spark: SparkSession, tmp_path: Path) -> None:
-    write_source(spark, tmp_path)
+    write_source(tmp_path)
     with web_server(ok) as server:
         run(spark, data_for(tmp_path, server.url))
 
@@ -227,7 +228,7 @@ def test_a_redrive_that_dies_again_and_again_ends_with_each_row_once(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sections: Sections
 ) -> None:
     """Each try dies a little later than the one before, whatever it is at."""
-    write_source(spark, tmp_path)
+    write_source(tmp_path)
     api, step, over = tired(), 0, False
     with web_server(api) as server:
         first = run(spark, data_for(tmp_path, server.url, **sections))
@@ -286,7 +287,7 @@ def test_a_redrive_that_dies_when_all_is_written_down_leaves_nothing_but_its_end
 def test_failures_of_a_try_whose_answers_did_not_count_in_the_end_are_not_redriven(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_source(spark, tmp_path)
+    write_source(tmp_path)
     api = tired()
     with web_server(api) as server:
         data = data_for(tmp_path, server.url, sink={"mode": "overwrite"})
@@ -381,7 +382,7 @@ def test_a_table_whose_rows_cannot_be_replaced_is_told_before_anything_is_reques
 def test_requests_of_the_run_itself_do_not_count_for_the_limit_of_a_redrive(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_source(spark, tmp_path)
+    write_source(tmp_path)
     api = tired()
     with web_server(api) as server:
         first = run(spark, data_for(tmp_path, server.url))

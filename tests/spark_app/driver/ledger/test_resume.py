@@ -36,7 +36,7 @@ def asked(paths: list[str]) -> Counter[str]:
 def test_every_window_and_every_run_without_one_is_a_run_of_its_own(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         config = load_pipeline(pipeline(tmp_path, server.url, sink={"mode": "append"}), environ={})
         for info in (day(1), day(2), RunInfo(id="x"), RunInfo(id="y"), day(1), RunInfo(id="y")):
@@ -49,7 +49,7 @@ def test_another_try_asks_only_for_what_is_not_answered(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A task fails for good after others have ended: their answers stay."""
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
 
     async def late(request: web.Request) -> web.Response:
         # As many are not in this row's task and the one beside it.
@@ -80,7 +80,7 @@ def test_another_try_asks_only_for_what_is_not_answered(
 
 def test_the_report_says_how_many_rows_were_answered_again(spark: SparkSession, tmp_path: Path) -> None:
     """Twice answers of some tasks are lost, other ones each time."""
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, execution={"batch_size": 10})
         for epoch in (1, 2):
@@ -99,7 +99,7 @@ def test_the_report_of_a_try_that_dies_counts_nothing_as_redone_that_was_kept(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its tasks die in the middle, so that nobody knows of all that they have answered."""
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, execution={"batch_size": 10})
 
@@ -125,7 +125,7 @@ def test_the_report_of_a_try_that_dies_counts_nothing_as_redone_that_was_kept(
 
 
 def test_the_rows_are_those_of_the_first_try(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a", "b")
+    write_ids(tmp_path, "a", "b")
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url)
         with dies_after(Epoch, "begin"):
@@ -140,7 +140,7 @@ def test_the_rows_are_those_of_the_first_try(spark: SparkSession, tmp_path: Path
 def test_a_try_that_dies_with_all_answers_there_costs_no_request(
     spark: SparkSession, tmp_path: Path, step: str
 ) -> None:
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, sink={"mode": "overwrite"})
         with dies_after(Epoch, step):
@@ -156,7 +156,7 @@ def test_what_a_dying_try_adds_after_it_was_taken_over_is_ignored(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its tasks may go on for a while when its driver is gone."""
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, execution={"batch_size": 10})
         with dies_after(Epoch, "write"):
@@ -184,7 +184,7 @@ def test_a_third_try_counts_what_the_second_has_counted_and_no_more(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     """What came late in the first epoch was asked again in the second: it must not be there twice."""
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, execution={"batch_size": 10})
         late: dict[Path, bytes] = {}
@@ -207,7 +207,7 @@ def test_a_third_try_counts_what_the_second_has_counted_and_no_more(
 def test_failed_rows_are_asked_again_after_a_try_that_failed_because_of_them(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    write_ids(spark, tmp_path, "a", "b", "c", "d")
+    write_ids(tmp_path, "a", "b", "c", "d")
     broken = True
 
     def respond(request: web.Request) -> web.Response:
@@ -232,7 +232,7 @@ def test_failed_rows_are_asked_again_after_a_try_that_failed_because_of_them(
 
 def test_a_schema_that_was_wrong_is_mended_without_a_request(spark: SparkSession, tmp_path: Path) -> None:
     """The bodies are kept until the table is published."""
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
 
     def data(schema: str) -> dict[str, Any]:
         response = {"select": "data", "schema": schema}
@@ -264,7 +264,7 @@ def test_settings_that_change_an_answer_start_afresh_and_others_go_on(
     changed: Sections,
     calls: int,
 ) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         with dies_after(Epoch, "write"):
             run(spark, pipeline(tmp_path, server.url))
@@ -282,7 +282,7 @@ def test_what_a_try_with_other_settings_has_done_in_between_is_not_done_again(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     """Settings that were changed and changed back go on with the answers from before."""
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         first = pipeline(tmp_path, server.url)
         for data in (first, pipeline(tmp_path, server.url, endpoint={"params": {"lang": "en"}})):
@@ -294,7 +294,7 @@ def test_what_a_try_with_other_settings_has_done_in_between_is_not_done_again(
 
 
 def test_rate_limit_and_retry_may_change_between_two_tries(spark: SparkSession, tmp_path: Path) -> None:
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     with web_server(ok) as server:
         with dies_after(Epoch, "write"):
             run(spark, pipeline(tmp_path, server.url))
@@ -308,7 +308,7 @@ def test_two_tries_at_once_do_not_both_publish(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second takes over; the first finds out before it publishes, at the latest."""
-    write_ids(spark, tmp_path, "a")
+    write_ids(tmp_path, "a")
     summaries: list[RunSummary] = []
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, sink={"mode": "append"})
@@ -336,7 +336,7 @@ def test_a_try_that_is_lost_between_two_jobs_of_spark_starts_no_other(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Just then there is nothing to cancel, and a moment later all rows would be requested twice."""
-    write_ids(spark, tmp_path, *IDS)
+    write_ids(tmp_path, *IDS)
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url)
         real = Epoch.write
@@ -361,7 +361,7 @@ def test_a_try_that_is_lost_between_two_jobs_of_spark_starts_no_other(
 def test_rows_that_share_an_id(
     spark: SparkSession, tmp_path: Path, mode: str, ids: list[str], left_out: int
 ) -> None:
-    write_ids(spark, tmp_path, "a", "b", "a")
+    write_ids(tmp_path, "a", "b", "a")
     with web_server(ok) as server:
         summary = run(spark, pipeline(tmp_path, server.url, source={"on_duplicate_id": mode}))
 
