@@ -50,21 +50,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 def _recording_spark(folder: Path, env: dict[str, str]) -> dict[str, str]:
     """Have Spark write its event log, and spark-submit its arguments."""
-    conf, events, bin_ = folder / "conf", folder / "events", folder / "bin"
-    for each in (conf, events, bin_):
+    events, bin_ = folder / "events", folder / "bin"
+    for each in (events, bin_):
         each.mkdir()
-    lines = [
-        "spark.eventLog.enabled true",
-        f"spark.eventLog.dir file://{events}",
-        "spark.eventLog.compress false",
-    ]
-    (conf / "spark-defaults.conf").write_text("\n".join(lines))
+    log = {"enabled": "true", "dir": f"file://{events}", "compress": "false"}
+    options = " ".join(f"-Dspark.eventLog.{name}={value}" for name, value in log.items())
     wrapper = bin_ / "spark-submit"
     wrapper.write_text(
         f'#!/bin/sh\nprintf "%s\\n" "$@" >> {folder}/argv\nPATH=${{PATH#*:}} exec spark-submit "$@"\n'
     )
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
-    return {"SPARK_CONF_DIR": str(conf), "PATH": f"{bin_}:{env['PATH']}"}
+    return {"SPARK_SUBMIT_OPTS": options, "PATH": f"{bin_}:{env['PATH']}"}
 
 
 class _Watcher:

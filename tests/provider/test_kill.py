@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.application import left_behind
 from tests.support.recording_api import RecordingApi, recording_api
+from tests.support.small_runs import committed
 from tests.support.task_process import SECONDS, TaskProcess, task_process
 
 ROWS, BATCH, SLOTS = 160, 8, 2
@@ -35,7 +36,7 @@ def api(tmp_path: Path) -> Iterator[RecordingApi]:
 
 def pipeline(folder: Path, url: str) -> dict[str, Any]:
     source = folder / "source"
-    source.mkdir(exist_ok=True)
+    source.mkdir()
     pq.write_table(pa.table({"id": [f"r{n}" for n in range(ROWS)]}), source / "part-0.parquet")
     return {
         "version": 1,
@@ -67,33 +68,51 @@ def check_table(folder: Path) -> None:
     assert Counter(ids) == Counter(f"r{n}" for n in range(ROWS))
 
 
-@pytest.mark.parametrize(
-    ("stop", "error", "message"),
-    [
-        (stop_as_airflow_does, "AirflowException", "the task was stopped; what was committed is kept"),
-        (tell_the_task_alone, "AirflowException", "the task was stopped; what was committed is kept"),
-        (let_its_time_be_over, "AirflowTaskTimeout", "execution_timeout of 1:00:00 is over: what was"),
-    ],
-)
-def test_a_task_that_is_stopped_makes_no_more_requests_and_loses_nothing_it_has_committed(
-    tmp_path: Path, api: RecordingApi, stop: Callable[[TaskProcess], None], error: str, message: str
-) -> None:
-    data = pipeline(tmp_path, api.url)
-    with task_process(tmp_path, "first", data, f"local[{SLOTS}]") as task:
+def stop_it(
+    folder: Path, data: dict[str, Any], api: RecordingApi, stop: Callable[[TaskProcess], None]
+) -> dict[str, Any]:
+    """Begin to run *data*, *stop* it, see that no request follows, and return how the task has ended."""
+    with task_process(folder, "first", data, f"local[{SLOTS}]") as task:
         api.wait_for(10 * BATCH, lambda: task.ended, SECONDS)
         stopped_at = time.monotonic()
         stop(task)
         outcome = task.outcome()
         left = left_behind(task.process.pid, GRACE)
-    paid = api.requests
+
+    assert left == []
+    assert max(each.at for each in api.requests) < stopped_at + GRACE
+    # What a Spark task has answered is lost with it, and nothing else.
+    assert len(committed(folder)) >= api.count - SLOTS * LARGEST
+    return outcome
+
+
+def test_a_task_that_is_stopped_makes_no_more_requests_and_loses_nothing_it_has_committed(
+    tmp_path: Path, api: RecordingApi
+) -> None:
+    data = pipeline(tmp_path, api.url)
+    outcome = stop_it(tmp_path, data, api, stop_as_airflow_does)
+    kept, paid = len(committed(tmp_path)), api.count
     with task_process(tmp_path, "second", data, f"local[{SLOTS}]") as task:
         result = task.outcome()
 
+    assert outcome["error"] == "AirflowException"
+    assert outcome["message"].startswith("the task was stopped; what was committed is kept")
+    assert result["resumed"] == kept
+    assert api.count == paid + ROWS - kept
+    check_table(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stop", "error", "message"),
+    [
+        (tell_the_task_alone, "AirflowException", "the task was stopped; what was committed is kept"),
+        (let_its_time_be_over, "AirflowTaskTimeout", "execution_timeout of 1:00:00 is over: what was"),
+    ],
+)
+def test_who_knows_of_the_task_alone_or_takes_its_time_stops_as_much(
+    tmp_path: Path, api: RecordingApi, stop: Callable[[TaskProcess], None], error: str, message: str
+) -> None:
+    outcome = stop_it(tmp_path, pipeline(tmp_path, api.url), api, stop)
+
     assert outcome["error"] == error
     assert outcome["message"].startswith(message)
-    assert left == []
-    assert max(each.at for each in paid) < stopped_at + GRACE
-    # What a Spark task has answered is lost with it, and nothing else.
-    assert result["resumed"] >= len(paid) - SLOTS * LARGEST
-    assert api.count == ROWS + len(paid) - result["resumed"]
-    check_table(tmp_path)
