@@ -4,6 +4,7 @@ from ._client import Client, UnreachableError, fetch_secrets
 from ._link import Link
 from ._progress import Pace, progress_line
 from ._server import Coordinator
+from ._stop import Stop
 from ._totals import PASSED, Totals
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Coordinator",
     "Link",
     "Pace",
+    "Stop",
     "Totals",
     "UnreachableError",
     "fetch_secrets",

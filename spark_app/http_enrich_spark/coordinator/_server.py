@@ -34,6 +34,7 @@ from ._messages import (
     Welcome,
 )
 from ._rates import cluster_rates
+from ._stop import Stop
 from ._tokens import TokenDesk
 from ._totals import Totals
 
@@ -76,8 +77,8 @@ class Coordinator:
         engine: Callable[[], TransportEngine] = lambda: MemoryEngine.always(503),
         busy: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.stopped: str | None = None
-        self.outage = False
+        self.stopped: Stop | None = None
+        """Why the run is to stop, if it is."""
         self.heard_at = -math.inf
         """When a worker was last heard of, by `time.monotonic`."""
         self._middleware, self._slots, self._busy = middleware, slots, busy
@@ -124,10 +125,10 @@ class Coordinator:
         """Hand out *plan_secrets*, in that order, to workers that ask; before any of them is at work."""
         self._plan_secrets = list(plan_secrets)
 
-    def stop(self, reason: str, *, outage: bool = False) -> None:
-        """Have all workers send nothing more; the first *reason* is kept, and whether it is an *outage*."""
+    def stop(self, stop: Stop) -> None:
+        """Have all workers send nothing more; the first *stop* is the one that counts."""
         if self.stopped is None:
-            self.stopped, self.outage = reason, outage
+            self.stopped = stop
 
     # What follows runs on the coordinator's thread.
 
@@ -216,10 +217,11 @@ class Coordinator:
             with self._lock:
                 self._totals.add(message.totals)
             if message.stopped is not None:
-                self.stop(message.stopped, outage=message.outage)
+                self.stop(Stop(message.stopped, "outage" if message.outage else "stopped"))
             if message.pause > 0:
                 self._pause(message.pause)
-        return Orders(self.stopped, max(0.0, self._paused_until - time.monotonic()))
+        reason = self.stopped.reason if self.stopped is not None else None
+        return Orders(reason, max(0.0, self._paused_until - time.monotonic()))
 
     def _pause(self, seconds: float) -> None:
         self._paused_until = max(self._paused_until, time.monotonic() + seconds)

@@ -20,11 +20,9 @@ def columns_of(answered: DataFrame, config: PipelineConfig, schema: StructType |
     http = F.col("http")
     columns = [F.col(quoted(name)) for name in answered.columns if name not in (ROW, "http")]
     if schema is not None:
-        path = config.response.select.split(".") if config.response.select else []
+        path = _path(config.response.select)
         answered = answered.withColumn(_PARSED, _parsed(schema, path))
-        selected = F.col(_PARSED)
-        for name in path:
-            selected = selected[name]
+        selected = _selected(path)
         http = _with_schema_error(http, selected)
         columns += [selected[name].alias(name) for name in schema.fieldNames()]
     if not config.response.keep_body:
@@ -32,6 +30,25 @@ def columns_of(answered: DataFrame, config: PipelineConfig, schema: StructType |
         unread = F.when(http["outcome"] == "parse", http["body"])
         http = http.withField("body", unread)
     return answered.select(*columns, http.alias("http"))
+
+
+def fitting(answered: DataFrame, ddl: str, select: str | None) -> DataFrame:
+    """Return those rows of *answered* whose body, if it is read, has the columns of *ddl* at *select*."""
+    path, schema = _path(select), StructType.fromDDL(ddl)
+    assert isinstance(schema, StructType)  # noqa: S101 - a run has read bodies with it
+    parsed = answered.withColumn(_PARSED, _parsed(schema, path))
+    return parsed.where(~_broken(_selected(path))).drop(_PARSED)
+
+
+def _path(select: str | None) -> list[str]:
+    return select.split(".") if select else []
+
+
+def _selected(path: list[str]) -> Column:
+    selected = F.col(_PARSED)
+    for name in path:
+        selected = selected[name]
+    return selected
 
 
 def _parsed(schema: StructType, path: list[str]) -> Column:
@@ -55,12 +72,15 @@ def _parsed(schema: StructType, path: list[str]) -> Column:
 
 def _with_schema_error(http: Column, selected: Column) -> Column:
     """Turn a success whose body has not the promised columns into a failure that says so."""
-    broken = (F.col("http.outcome") == "ok") & (
-        F.col(_PARSED).isNull() | F.col(_PARSED)[_CORRUPT].isNotNull() | selected.isNull()
-    )
     failed = (
         http.withField("outcome", F.lit("parse"))
         .withField("error_kind", F.lit("schema_mismatch"))
         .withField("error", F.lit("the body does not have the columns of response.schema"))
     )
-    return F.when(broken, failed).otherwise(http)
+    return F.when(_broken(selected), failed).otherwise(http)
+
+
+def _broken(selected: Column) -> Column:
+    return (F.col("http.outcome") == "ok") & (
+        F.col(_PARSED).isNull() | F.col(_PARSED)[_CORRUPT].isNotNull() | selected.isNull()
+    )

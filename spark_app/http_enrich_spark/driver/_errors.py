@@ -14,7 +14,8 @@ class RunError(Exception):
 
     `retry` says whether another try could help although nobody changes anything, `kind` in a word what
     it was: `data` or `sink` (they do not fit, or cannot be used), `auth`, `rate_limited`, `error_rate`,
-    `max_calls`, `deadline`, `stopped` by a rule, `lease`, `internal`. `report` is how far the run has come.
+    `max_calls`, `deadline`, `outage`, `stopped` by a rule, `lease`, `internal`. `report` is the
+    report so far.
     """
 
     def __init__(self, message: str, *, retry: bool = False, kind: str = "data") -> None:

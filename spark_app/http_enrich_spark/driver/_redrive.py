@@ -82,7 +82,7 @@ class Redrive(Try):
         _check_kind(outlet)
         files = self._failures.files[outlet.name]
         if files is None:
-            return check_sink(self._spark, _adding(outlet.sink), columns)
+            return check_sink(self._spark, self._as_written(outlet), columns)
         check_unchanged(self._spark, outlet.sink, files)
         if outlet.passed is None:
             found = _facts(self._in_table(outlet, files).where(self._again), self._config)
@@ -92,6 +92,10 @@ class Redrive(Try):
                     "with --fresh to request all of it again"
                 )
                 raise RunError(msg)
+
+    def _as_written(self, outlet: Outlet) -> SinkConfig:
+        """Return the sink, to which rows are added where none is replaced."""
+        return outlet.sink if self._failures.files[outlet.name] is not None else _adding(outlet.sink)
 
     def _in_table(self, outlet: Outlet, files: Sequence[str]) -> DataFrame:
         failed = no_rows(self._spark, self._failed.schema)
@@ -103,7 +107,7 @@ class Redrive(Try):
             rows, files = outlet.rows(answers, answered), self._failures.files[outlet.name]
             with publishing(outlet):
                 if files is None:
-                    publish(rows, _adding(outlet.sink), outlet.place, outlet.token)
+                    publish(rows, self._as_written(outlet), outlet.place, outlet.token)
                     self._files[outlet.name] = None
                 else:
                     self._files[outlet.name] = self._replace(outlet, rows, files)

@@ -13,8 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from http_enrich_spark._logs import logger
-from http_enrich_spark.config import PipelineConfig, Recipe, RunInfo
-from http_enrich_spark.coordinator import Coordinator, Totals
+from http_enrich_spark.config import PipelineConfig, Recipe, RunInfo, SinkConfig
+from http_enrich_spark.coordinator import Coordinator, Stop, Totals
 
 from ._cluster import coordinator, running_tasks
 from ._columns import columns_of
@@ -114,11 +114,16 @@ class Try:
     def _check_sink(self, outlet: Outlet, columns: list[str]) -> None:
         check_sink(self._spark, outlet.sink, columns)
 
+    def _as_written(self, outlet: Outlet) -> SinkConfig:
+        """Return the sink as this try writes it."""
+        return outlet.sink
+
     def _rehearse(self, answered: StructType) -> None:
         answers = columns_of(no_rows(self._spark, answered), self._config, self._response)
         for outlet in self._outlets:
             schema = outlet.rows(answers, answered).schema
-            rehearse(outlet.sink, schema, f"{self._epoch.folder}/rehearsal", self._spark, outlet.token)
+            place = f"{self._epoch.folder}/rehearsal"
+            rehearse(self._as_written(outlet), schema, place, self._spark, outlet.token)
 
     def _publish(self, answers: DataFrame, answered: StructType) -> None:
         for outlet in self._outlets:
@@ -167,11 +172,12 @@ class Try:
         with coordinator(self._spark, self._config, self._run) as self._coordinator:
             contact = self._contact(self._coordinator, tasks)
             self._guard = Guard(self._coordinator, total, before, self._config.execution, contact)
+            self._guard.look()
+            if self._coordinator.stopped is not None:
+                return  # what earlier tries have spent leaves nothing for this one
+            answers = enrich(rows, tasks, self._config, self._run, self._coordinator, self._metrics.report)
             with Watch(self._guard.look):
-                report = self._metrics.report
-                self._write(
-                    enrich(rows, tasks, self._config, self._run, self._coordinator, report), self._guard
-                )
+                self._write(answers, self._guard)
             self._guard.note()
 
     def _contact(self, coordinator: Coordinator, tasks: int) -> Contact:
@@ -187,7 +193,7 @@ class Try:
             self._epoch.write(answers)
         except Exception:
             # What was written before it was cancelled is there.
-            if guard.cancelled is None:
+            if not guard.cancelled:
                 raise
 
     def _judged(self, frozen: Frozen, answered: StructType) -> tuple[Counts, DataFrame]:
@@ -199,7 +205,7 @@ class Try:
         stopped = self._stopped(answered) if counts.rows < frozen.rows else None
         if stopped is not None:
             undone = f"{frozen.rows - counts.rows:,} of {frozen.rows:,} rows were given up"
-            self._give_up(counts, f"{stopped} ({undone}; nothing was published)")
+            self._give_up(counts, stopped, f"{stopped.reason} ({undone}; nothing was published)")
         _check_whole(counts, frozen)
         limit = self._config.execution.max_error_rate
         if counts.error_rate > limit:
@@ -210,21 +216,24 @@ class Try:
             )
         return counts, answers
 
-    def _stopped(self, answered: StructType) -> str | None:
+    def _stopped(self, answered: StructType) -> Stop | None:
         """Return why this try was given up; None if it was not."""
-        return self._epoch.stopped(answered) or (self._guard.cancelled if self._guard is not None else None)
+        known = self._coordinator.stopped if self._coordinator is not None else None
+        told = self._epoch.stopped(answered)
+        if told is not None:
+            # In the words of the workers, who leave out what is secret.
+            return known._replace(reason=told) if known is not None else Stop(told)
+        return known
 
-    def _give_up(self, counts: Counts, reason: str) -> None:
+    def _give_up(self, counts: Counts, stop: Stop, reason: str) -> NoReturn:
         """End the try; answers that were not the reason for it count for the next one, failures included."""
-        stop = self._guard.stop if self._guard is not None else None
-        if stop is not None and not stop.judged:
+        if stop.kind in ("max_calls", "deadline"):
             raise RunError(reason, retry=stop.retry, kind=stop.kind)
-        outage = self._coordinator is not None and self._coordinator.outage
-        if stop is None and not outage:
-            # A rule of the pipeline, which says itself what is wrong; failures beside it are not the reason.
+        if stop.kind == "stopped":
+            # It says itself what is wrong; failures beside it are not the reason.
             self._judge(reason)
-            raise RunError(reason, kind="stopped")
-        self._reject(counts, reason, kind=stop.kind if stop is not None else "stopped")
+            raise RunError(reason, kind=stop.kind)
+        self._reject(counts, reason, kind=stop.kind)
 
     def _reject(self, counts: Counts, reason: str, *, kind: str = "error_rate") -> NoReturn:
         self._judge(reason)

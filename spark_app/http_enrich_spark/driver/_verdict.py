@@ -16,7 +16,7 @@ _ADVICE = {
     "not_found": "the API does not know most rows; check endpoint.path, or list response_rules",
     "client_error": "the API refuses the requests; check endpoint by the error below",
     "invalid_request": "most rows make no valid request; check endpoint and the columns it names",
-    "parse": "the answers are not what the pipeline expects; check response and json_body",
+    "parse": "the answers are not what the pipeline expects; mend response (that costs nothing) or json_body",
     "redirect": "the API sends elsewhere; correct endpoint.base_url, or list redirect",
 }
 """What a failure of most rows means, and its remedy."""

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from http_enrich_spark._logs import logger
 from http_enrich_spark.config import ExecutionConfig
-from http_enrich_spark.coordinator import Coordinator, Pace, Totals, progress_line
+from http_enrich_spark.coordinator import Coordinator, Pace, Stop, Totals, progress_line
 
 from ._contact import Contact
 from ._curve import Curve, Point
@@ -35,24 +35,6 @@ class Progress(NamedTuple):
     rows: int
     failed: int
     calls: int
-
-
-class Stop(NamedTuple):
-    """
-    Why a run is to stop.
-
-    `kind` is that of the `RunError`; it is `error_rate` if the answers are too bad, and else there are only
-    too many. `retry` says whether another try can go on without anybody changing anything.
-    """
-
-    reason: str
-    kind: str
-    retry: bool = False
-
-    @property
-    def judged(self) -> bool:
-        """Whether the answers are the reason."""
-        return self.kind == "error_rate"
 
 
 def reason_to_stop(progress: Progress, total: int, seconds: float, limits: ExecutionConfig) -> Stop | None:
@@ -97,8 +79,6 @@ class Guard:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.stop: Stop | None = None
-        """Why this guard has ended the run, if it has."""
         self.curve = Curve()
         """How the try came along; it counts neither rows nor requests of earlier ones."""
         self._coordinator, self._total, self._before, self._limits = coordinator, total, before, limits
@@ -107,9 +87,9 @@ class Guard:
         self._pace, self._next_line = Pace(), self._started + LINE_EVERY
 
     @property
-    def cancelled(self) -> str | None:
-        """Why the run was stopped, if it had to be cancelled since it did not end by itself."""
-        return self._coordinator.stopped if self._contact.cancelled else None
+    def cancelled(self) -> bool:
+        """Whether the run had to be cancelled, since it was stopped and did not end by itself."""
+        return self._contact.cancelled
 
     def look(self) -> None:
         """Log a line if it is time for one, and end the run if it has to end."""
@@ -120,11 +100,9 @@ class Guard:
             line = progress_line(totals, total=self._total, before=self._before.rows, pace=pace)
             logger.info("%s", line)
         if self._coordinator.stopped is None:
-            self.stop = reason_to_stop(
-                self._with_earlier(totals), self._total, now - self._started, self._limits
-            )
-            if self.stop is not None:
-                self._coordinator.stop(self.stop.reason)
+            stop = reason_to_stop(self._with_earlier(totals), self._total, now - self._started, self._limits)
+            if stop is not None:
+                self._coordinator.stop(stop)
         self._contact.look(now)
 
     def note(self) -> Totals:

@@ -31,6 +31,7 @@ from http_enrich_spark.coordinator import (
     Client,
     Coordinator,
     Link,
+    Stop,
     Totals,
     UnreachableError,
     _client,
@@ -154,7 +155,7 @@ def test_one_worker_that_gives_up_stops_all() -> None:
     with coordinator() as driver:
         asyncio.run(with_client(driver.link, gives_up))
         assert asyncio.run(with_client(driver.link, hears)) == "the account is blocked"
-        assert (driver.stopped, driver.outage) == ("the account is blocked", False)
+        assert driver.stopped == Stop("the account is blocked")
 
 
 def test_an_outage_that_a_worker_gives_up_for_is_known_as_one() -> None:
@@ -169,7 +170,7 @@ def test_an_outage_that_a_worker_gives_up_for_is_known_as_one() -> None:
     with coordinator() as driver:
         asyncio.run(with_client(driver.link, gives_up))
         asyncio.run(with_client(driver.link, obeys))
-        assert (driver.stopped, driver.outage) == ("the API is gone", True)
+        assert driver.stopped == Stop("the API is gone", kind="outage")
 
 
 def test_the_driver_stops_all() -> None:
@@ -178,8 +179,8 @@ def test_the_driver_stops_all() -> None:
         return run.stopped
 
     with coordinator() as driver:
-        driver.stop("it costs too much")
-        driver.stop("later")
+        driver.stop(Stop("it costs too much"))
+        driver.stop(Stop("later"))
         assert asyncio.run(with_client(driver.link, hears)) == "it costs too much"
 
 

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from http_enrich_middleware import WorkerRuntime
-from http_enrich_spark.coordinator import Coordinator, Totals
+from http_enrich_spark.coordinator import Coordinator, Stop, Totals
 from http_enrich_spark.driver._cluster import running_tasks
 from http_enrich_spark.driver._contact import SILENCE, Contact
 from tests.support.syncing import say
@@ -100,7 +100,7 @@ def test_a_run_that_goes_on_after_it_was_stopped_is_cancelled_once(driver: Coord
     looking = contact(driver, cancel=lambda: cancelled.append(now[0]), grace=30)
     for now[0] in (0.0, 100.0):
         looking.look(now[0])
-    driver.stop("execution.deadline is over")
+    driver.stop(Stop("execution.deadline is over"))
     for now[0] in (101.0, 130.9, 131.0, 140.0):
         looking.look(now[0])
 

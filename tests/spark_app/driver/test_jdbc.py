@@ -14,8 +14,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.types import StructType
 
-from http_enrich_spark.config import RunInfo, load_pipeline
-from http_enrich_spark.driver import RunError, RunSummary, run_pipeline
+from http_enrich_spark.config import Recipe, RunInfo, load_pipeline
+from http_enrich_spark.driver import RunError, RunSummary, redrive_run, run_pipeline
 from tests.support.driver_process import driver
 from tests.support.postgres import DRIVER, PASSWORD, USER, Postgres
 from tests.support.runs import out, pipeline
@@ -71,6 +71,32 @@ def test_rows_come_out_of_a_database_and_go_into_it(
     query = "SELECT id, n, text, list, http_status, http_outcome FROM answers ORDER BY id"
     assert postgres.ask(query) == ["a|1|a\ufffdb|[1,2]|200|ok", "b|2|a\ufffdb|[1,2]|200|ok"]
     assert postgres.ask("SELECT id, n, http_outcome FROM failures") == ["c|3|server_error"]
+
+
+def test_healed_rows_leave_the_dead_letter_and_join_the_table(
+    spark: SparkSession, postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a table that did not exist when the run began, and does now."""
+    monkeypatch.setenv("AIRFLOW_CONN_DB", connection())
+    ill = {"/items/c"}
+
+    def api(request: web.Request) -> web.Response:
+        return (
+            web.Response(status=500) if request.path in ill else web.json_response({"text": "x", "list": []})
+        )
+
+    with web_server(api) as server:
+        data = in_database(tmp_path, server, postgres, mode="error")
+        data["errors"] = {"dead_letter": {"path": str(tmp_path / "dead")}}
+        recipe = Recipe("test", data, {}, RunInfo(id="r1"))
+        summary = run_pipeline(spark, recipe.load(), recipe.run, recipe=recipe)
+        ill.clear()
+        healed = redrive_run(spark, summary.folder)
+
+    assert (summary.rows_out, summary.dead) == (2, 1)
+    assert (healed.rows_out, healed.dead, healed.healed) == (3, 0, 1)
+    assert postgres.ask("SELECT id, http_outcome FROM answers ORDER BY id") == ["a|ok", "b|ok", "c|ok"]
+    assert len(server.paths) == 4
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,26 @@ def test_requests_count_although_their_rows_are_tried_again_and_again(
     assert 100 <= asked <= 100 + PATIENCE * 20 / 0.2
 
 
+def test_a_run_that_has_made_all_its_requests_makes_none_when_it_is_started_again(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_ids(tmp_path, *(f"r{n}" for n in range(400)))
+    asked: list[int] = []
+
+    async def slow(request: web.Request) -> web.Response:
+        await asyncio.sleep(0.2)
+        return ok(request)
+
+    with web_server(slow) as api:
+        data = pipeline(tmp_path, api.url, execution={"concurrency": 10, "max_calls": 20})
+        for _ in range(2):
+            with pytest.raises(RunError, match=r"and execution\.max_calls is 20; raise it to go on"):
+                run(spark, data)
+            asked.append(len(api.paths))
+
+    assert 20 <= asked[0] == asked[1] < 400
+
+
 def test_a_deadline_does_not_wait_for_tomorrows_quota(spark: SparkSession, tmp_path: Path) -> None:
     write_ids(tmp_path, *(f"r{n}" for n in range(100)))
     quota = {"type": "rate_limit", "rates": [{"limit": 10, "per": "1d"}]}

@@ -11,7 +11,7 @@ import pytest
 
 from http_enrich_middleware import WorkerRuntime
 from http_enrich_spark.config import ExecutionConfig
-from http_enrich_spark.coordinator import Coordinator, Totals
+from http_enrich_spark.coordinator import Coordinator, Stop, Totals
 from http_enrich_spark.driver._contact import Contact
 from http_enrich_spark.driver._watch import Guard, Progress, Watch, reason_to_stop
 from tests.support.syncing import say
@@ -66,7 +66,7 @@ def test_only_failures_are_a_judgement_on_the_answers() -> None:
     spent = reason_to_stop(Progress(1000, 0, 1000), 2000, 9, limits)
     assert failing is not None
     assert spent is not None
-    assert (failing.judged, spent.judged) == (True, False)
+    assert (failing.kind, spent.kind) == ("error_rate", "max_calls")
 
 
 @pytest.fixture
@@ -113,16 +113,14 @@ def test_a_line_says_every_five_seconds_how_far_the_run_is(
 def test_the_workers_are_told_to_stop_when_a_limit_is_reached(driver: Coordinator) -> None:
     clock = Clock()
     guard = guarded(driver, clock, max_calls=200, deadline=10)
-    told: list[str | None] = []
+    told: list[Stop | None] = []
     for clock.now, made in [(0.5, 0), (1.0, 99), (1.5, 1), (20.0, 0)]:
         say(driver.link, Totals(calls=made))
         guard.look()
         told.append(driver.stopped)
 
     reason = "200 requests were made, and execution.max_calls is 200; raise it to go on"
-    assert told == [None, None, reason, reason]
-    assert guard.stop is not None
-    assert (guard.stop.kind, guard.stop.reason) == ("max_calls", reason)
+    assert told == [None, None, Stop(reason, "max_calls"), Stop(reason, "max_calls")]
 
 
 def test_an_error_while_it_looks_is_told_once_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:

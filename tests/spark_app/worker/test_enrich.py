@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from http_enrich_middleware import WorkerRuntime
-from http_enrich_spark.coordinator import Coordinator
+from http_enrich_spark.coordinator import Coordinator, Stop
 from http_enrich_spark.worker import EnrichBatches, WorkerPlan, WorkerResourceManager
 from tests.support.deadline import within
 from tests.support.pipelines import load
@@ -178,7 +178,7 @@ def test_a_run_that_the_driver_stops_ends_although_its_rows_wait_for_tomorrow() 
         with ThreadPoolExecutor(1) as task:
             enriched = task.submit(lambda: list(output))
             wait_until(lambda: driver.totals().rows == 3)
-            driver.stop("execution.deadline is over")
+            driver.stop(Stop("execution.deadline is over"))
             found = rows(enriched.result(timeout=60))
             wait_until(lambda: driver.totals().outcomes.get("stopped") == 97)
         WorkerResourceManager.get(plan).close()

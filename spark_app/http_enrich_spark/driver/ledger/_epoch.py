@@ -16,6 +16,7 @@ from pyspark.sql.types import StructType
 from http_enrich_spark._logs import logger
 from http_enrich_spark.config import RunKey
 from http_enrich_spark.coordinator import Totals
+from http_enrich_spark.driver._columns import fitting
 from http_enrich_spark.driver._facts import Frozen, passed
 from http_enrich_spark.driver._files import Folder
 from http_enrich_spark.driver._frames import no_rows
@@ -23,7 +24,7 @@ from http_enrich_spark.driver._parquet import KEPT
 
 from ._done import Done, is_done, keep_done
 from ._lease import Lease, epochs, lease_name, state_of
-from ._manifest import Manifest, Part, Verdict
+from ._manifest import Manifest, Part, Reading, Verdict
 
 _COMMITTER = "mapreduce.fileoutputcommitter.algorithm.version"
 """With 2, a task's file is there for good when the task has ended, and not only when the job has."""
@@ -47,10 +48,11 @@ class Epoch:
         last: Manifest | None,
         parts: list[Part],
         *,
+        reading: Reading | None = None,
         anew: bool = False,
     ) -> None:
         self._spark, self._key, self._last, self._parts = spark, key, last, parts
-        self._anew = anew
+        self._reading, self._anew = reading, anew
         self._context: Any = spark.sparkContext
         self.folder, self.lease, self.number = folder, lease, lease.epoch
         self._answers = folder / f"epoch={self.number}"
@@ -113,13 +115,19 @@ class Epoch:
         files = [f"{self.folder}/{each}" for each in part.files]
         # The name of the folder looks like a partition's.
         rows = self._spark.read.schema(schema).option("recursiveFileLookup", "true").parquet(*files)
-        return rows.where(passed() if part.only_ok else "http.outcome <> 'stopped'")
+        if not part.only_ok:
+            return rows.where("http.outcome <> 'stopped'")
+        for each in part.readings:
+            rows = fitting(rows, each.schema, each.select)
+        return rows.where(passed())
 
     def refused(self, schema: StructType) -> int:
         """Return how many answers of earlier tries do not count because they are failures."""
-        parts = [msgspec.structs.replace(part, only_ok=False) for part in self._parts if part.only_ok]
-        known = [self._read(part, schema) for part in parts]
-        return sum(rows.where(~passed()).count() for rows in known)
+        return sum(
+            self._read(Part(part.files), schema).count() - self._read(part, schema).count()
+            for part in self._parts
+            if part.only_ok
+        )
 
     def stopped(self, schema: StructType) -> str | None:
         """Return why workers have given this try up; None if none has."""
@@ -155,7 +163,7 @@ class Epoch:
 
     def judge(self, reason: str) -> None:
         """Write down that the answers are too bad: the next try asks for the failed ones again."""
-        (self.folder / f"epoch-{self.number}.failed.json").publish(_text(Verdict(reason)))
+        (self.folder / f"epoch-{self.number}.failed.json").publish(_text(Verdict(reason, self._reading)))
 
     def finish(self, sinks: dict[str, Any], summary: dict[str, Any]) -> None:
         """Write down that the run is published, and delete what is of no more use."""

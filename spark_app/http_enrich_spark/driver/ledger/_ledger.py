@@ -19,7 +19,7 @@ from ._done import Done, keep_done, last_done
 from ._epoch import Epoch, tidy
 from ._failures import Failures, last_failures
 from ._lease import Lease, epochs
-from ._manifest import Manifest, Part
+from ._manifest import Manifest, Part, Reading, Verdict
 from ._records import read
 
 
@@ -38,6 +38,8 @@ class Ledger:
         self.key = RunKey.of(config, run, only=only)
         self.folder = Folder(spark, config.checkpoint) / self.key.folder
         self._given = config.execution.checkpoint is not None
+        response = config.response
+        self._reading = Reading(response.schema_, response.select) if response.schema_ is not None else None
 
     def done(self) -> Done | None:
         """Return how the run was published, None if it was not, or by other settings than these."""
@@ -95,7 +97,8 @@ class Ledger:
             self._leave_no_empty_folder()
 
     def _epoch(self, lease: Lease, last: Manifest | None, *, anew: bool = False) -> Epoch:
-        return Epoch(self._spark, self.folder, lease, self.key, last, self._parts(last), anew=anew)
+        parts, reading = self._parts(last), self._reading
+        return Epoch(self._spark, self.folder, lease, self.key, last, parts, reading=reading, anew=anew)
 
     def _has_begun(self) -> bool:
         places = [name for name in self.folder.names() if name.startswith("publish-")]
@@ -140,6 +143,13 @@ class Ledger:
             return []
         files = [f"epoch={last.epoch}/{each.below}" for each in (self.folder / f"epoch={last.epoch}").files()]
         parts = [*last.parts, Part(files)]
-        if (self.folder / f"epoch-{last.epoch}.failed.json").exists():
-            parts = [msgspec.structs.replace(part, only_ok=True) for part in parts]
+        verdict = read(self.folder / f"epoch-{last.epoch}.failed.json", Verdict)
+        if verdict is not None:
+            parts = [self._without_failures(part, verdict) for part in parts]
         return [part for part in parts if part.files]
+
+    def _without_failures(self, part: Part, verdict: Verdict) -> Part:
+        """Return *part* without what has failed; who reads bodies in another way looks into them first."""
+        known, reading = part.readings, verdict.reading
+        alike = reading is not None and reading == self._reading and reading not in known
+        return msgspec.structs.replace(part, only_ok=True, readings=[*known, reading] if alike else known)

@@ -10,16 +10,24 @@ Version = Literal[1]
 """Of the files in a run's folder; another one is not read."""
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """How columns are read from a body: `response.schema` and `response.select`, as the pipeline has them."""
+
+    schema: str
+    select: str | None = None
+
+
 class Part(msgspec.Struct, frozen=True):
     """
     Answers of earlier tries, as files below the run's folder.
 
     Of `only_ok` parts the failures do not count: their try has failed because of them, so they are
-    asked again.
+    asked again. So are those whose body does not fit one of the `readings`.
     """
 
     files: list[str]
     only_ok: bool = False
+    readings: list[Reading] = []
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -47,6 +55,11 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """That a try has judged its answers to be too bad to be published, and why."""
+    """
+    That a try has judged its answers to be too bad to be published, and why.
+
+    `reading` is how it has read the bodies: a try that reads them in the same way would find no more in them.
+    """
 
     reason: str
+    reading: Reading | None = None

@@ -246,6 +246,39 @@ def test_a_schema_that_was_wrong_is_mended_without_a_request(spark: SparkSession
     assert (asked(server.paths), summary.ok, out(spark, tmp_path)[0].n) == ({"a": 1}, 1, 7)
 
 
+def test_answers_that_fit_no_schema_are_asked_for_again_by_a_try_with_the_same_one(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """An API may answer with something else for an hour; then the schema was right all the time."""
+    write_ids(tmp_path, "a", "b", "c", "d")
+    data: dict[str, Any] = {"n": 7}
+
+    def api(request: web.Request) -> web.Response:
+        odd = request.path[-1] in "ab"
+        return web.json_response({"data": data if odd else {"n": 7}})
+
+    def with_schema(schema: str) -> dict[str, Any]:
+        response = {"select": "data", "schema": schema}
+        return pipeline(tmp_path, server.url, response=response, execution={"max_error_rate": 0.1})
+
+    with web_server(api) as server:
+        data = {"n": "busy"}
+        with pytest.raises(RunError, match="schema_mismatch"):
+            run(spark, with_schema("n INT"))
+        with dies_after(Epoch, "write"):
+            run(spark, with_schema("n INT"))  # it asks again, and gets the same
+        with pytest.raises(RunError, match="schema_mismatch"):
+            run(spark, with_schema("n BOOLEAN"))  # a look at what is there
+        with pytest.raises(RunError, match="schema_mismatch"):
+            run(spark, with_schema("n INT"))  # and another one
+        data = {"n": 8}
+        summary = run(spark, with_schema("n INT"))
+
+    assert asked(server.paths) == {"a": 3, "b": 3, "c": 1, "d": 1}
+    assert (summary.ok, summary.rows_out, summary.resumed) == (4, 4, 2)
+    assert [row.n for row in out(spark, tmp_path)] == [8, 8, 7, 7]
+
+
 @pytest.mark.parametrize(
     ("changed", "calls"),
     [
