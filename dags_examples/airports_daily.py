@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from http_enrich_provider.operators import HttpEnrichSparkOperator
@@ -38,4 +38,5 @@ with DAG(
         task_id="enrich",
         pipeline="airports.yaml",
         variables={"source": f"{DATA}/source", "out": f"{DATA}/airports"},
+        outlets=[Asset("airports")],  # its events have the counts of the run
     )

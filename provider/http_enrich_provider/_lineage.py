@@ -19,6 +19,7 @@ from openlineage.client.generated.sql_job import SQLJobFacet
 from http_enrich_spark.config import PipelineConfig
 
 from ._datasets import dataset
+from ._results import result_of
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -44,14 +45,21 @@ def _inputs(config: PipelineConfig, report: dict[str, Any]) -> list[InputDataset
     named = dataset(config.source)
     if named is None:
         return []
-    rows, facets = report.get("summary", {}).get("rows_in"), {}
+    rows, facets = report.get("summary", {}).get("rows_in"), dict[str, Any]()
     if rows is not None:
-        enough = Assertion(assertion="max_error_rate", success=report["state"] != "failed")
-        facets = {
-            "dataQualityMetrics": DataQualityMetricsInputDatasetFacet(rowCount=rows, columnMetrics={}),
-            "dataQualityAssertions": DataQualityAssertionsDatasetFacet(assertions=[enough]),
-        }
+        facets["dataQualityMetrics"] = DataQualityMetricsInputDatasetFacet(rowCount=rows, columnMetrics={})
+        if (enough := _enough(config, report)) is not None:
+            assertion = Assertion(assertion="max_error_rate", success=enough)
+            facets["dataQualityAssertions"] = DataQualityAssertionsDatasetFacet(assertions=[assertion])
     return [InputDataset(*named, inputFacets=facets)]
+
+
+def _enough(config: PipelineConfig, report: dict[str, Any]) -> bool | None:
+    """Say whether enough rows have got an answer; None for a run that something else has ended."""
+    if report["state"] != "failed":
+        return True
+    too_many = result_of(report["summary"])["error_rate"] > config.execution.max_error_rate
+    return False if too_many else None
 
 
 def _outputs(config: PipelineConfig, summary: dict[str, Any]) -> list[OutputDataset]:

@@ -173,7 +173,11 @@ class Run:
     def _spark(self) -> Mapping[str, Any]:
         """Return where Spark is; raises `AirflowFailException` when we cannot work with it."""
         connection = require_connection(self._operator._conn_id, "the operator's conn_id")
-        spark = self._operator._get_hook()._connection
+        try:
+            spark = self._operator._get_hook()._connection
+        except (RuntimeError, NameError) as error:  # which of them hangs on the version of the hook
+            msg = f"the Spark connection is of no use: {error}; is its cluster's provider installed here?"
+            raise AirflowFailException(msg) from error
         require_program(str(spark["spark_binary"]))
         if spark["deploy_mode"] == "cluster":
             check_cluster_mode(self._operator, spark["master"], connection)

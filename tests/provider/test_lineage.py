@@ -12,7 +12,7 @@ from airflow.providers.openlineage.extractors.base import DefaultExtractor
 from http_enrich_provider.operators import HttpEnrichSparkOperator
 from tests.support.fake_spark import FakeSpark
 from tests.support.pipelines import pipeline
-from tests.support.tasks import PUBLISHED, REPORT, context
+from tests.support.tasks import PUBLISHED, REPORT, SUMMARY, context
 
 pytestmark = pytest.mark.usefixtures("connections")
 
@@ -122,13 +122,23 @@ def test_the_dead_letter_is_an_output_of_its_own(fake_spark: FakeSpark) -> None:
 def test_a_run_that_failed_has_written_nothing_and_says_that_its_rows_are_too_bad(
     fake_spark: FakeSpark,
 ) -> None:
-    outcome = {"error": "too many", "report": {**REPORT, "state": "failed"}}
+    summary = {**SUMMARY, "ok": 4, "failed": 6}
+    outcome = {"error": "too many", "report": {**REPORT, "state": "failed", "summary": summary}}
 
     found = lineage(fake_spark.will(outcome), LAKE)
 
     assert found.outputs == []
     (enough,) = found.inputs[0].inputFacets["dataQualityAssertions"].assertions
     assert not enough.success
+
+
+def test_a_run_that_something_else_has_ended_says_nothing_of_its_rows(fake_spark: FakeSpark) -> None:
+    outcome = {"error": "execution.deadline is over", "report": {**REPORT, "state": "failed"}}
+
+    found = lineage(fake_spark.will(outcome), LAKE)
+
+    assert found.inputs[0].inputFacets["dataQualityMetrics"].rowCount == 10
+    assert "dataQualityAssertions" not in found.inputs[0].inputFacets
 
 
 def test_a_task_that_knew_no_tables_has_nothing_to_tell() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.apache.spark.hooks import spark_submit
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
@@ -237,6 +238,18 @@ def test_cluster_mode_that_cannot_work_is_refused_with_the_remedy(
 
     with pytest.raises(AirflowFailException, match=f"{why}; set deploy_mode='client'"):
         execute(operator(deploy_mode="cluster"))
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_master_whose_libraries_are_not_installed_is_refused_without_a_retry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    master = json.dumps({"conn_type": "spark", "host": "k8s://https://k8s.test"})
+    monkeypatch.setenv("AIRFLOW_CONN_SPARK_DEFAULT", master)
+    monkeypatch.delattr(spark_submit, "kube_client", raising=False)
+
+    with pytest.raises(AirflowFailException, match="is its cluster's provider installed here"):
+        execute(operator())
 
 
 def test_what_starts_the_application_cannot_be_replaced() -> None:

@@ -56,11 +56,12 @@ SUBMIT = {
 
 
 class RealAirflow:
-    """The running Airflow, as its tests see it: `data` has its tables, `dags` its DAG files."""
+    """The running Airflow, as its tests see it: `home` is its own, `data` has tables, `dags` DAG files."""
 
     def __init__(self, rest: AirflowRest, api: AirportsApi, folder: Path) -> None:
         self.rest, self.api = rest, api
-        self.data, self.dags, self.log = folder / "data", folder / "dags", folder / "airflow.log"
+        self.home, self.data = folder / "home", folder / "data"
+        self.dags, self.log = folder / "dags", folder / "airflow.log"
 
     def unpause(self, dag_id: str) -> None:
         """Switch the DAG on as soon as Airflow has parsed it."""

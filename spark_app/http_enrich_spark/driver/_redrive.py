@@ -97,6 +97,9 @@ class Redrive(Try):
         """Return the sink, to which rows are added where none is replaced."""
         return outlet.sink if self._failures.files[outlet.name] is not None else _adding(outlet.sink)
 
+    def _leave(self, report: Report) -> None:
+        """Leave nothing: there is the report of the run, which is published."""
+
     def _in_table(self, outlet: Outlet, files: Sequence[str]) -> DataFrame:
         failed = no_rows(self._spark, self._failed.schema)
         schema: StructType = columns_of(failed, self._config, self._response).schema

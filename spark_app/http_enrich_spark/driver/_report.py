@@ -84,9 +84,10 @@ def repeated_report(summary: RunSummary, folder: Folder) -> Report:
 
 def _read(folder: Folder) -> Report | None:
     try:
-        return msgspec.json.decode((folder / _NAME).read() or "", type=Report)
+        report = msgspec.json.decode((folder / _NAME).read() or "", type=Report)
     except (Py4JError, msgspec.DecodeError):
         return None  # deleted, or of another version
+    return report if report.state != "failed" else None  # that of a try before could not be replaced
 
 
 def now() -> str:

@@ -18,8 +18,9 @@ def slots_of(spark: SparkSession) -> int:
 
 def slots_to_come(settings: SparkConf) -> int:
     """Return how many tasks the most executors that *settings* allow can run; 0 if they name no number."""
-    most = settings.get("spark.dynamicAllocation.maxExecutors", "")
-    if settings.get("spark.dynamicAllocation.enabled", "false") != "true" or not most.isdecimal():
+    dynamic = settings.get("spark.dynamicAllocation.enabled", "false") == "true"
+    most = settings.get("spark.dynamicAllocation.maxExecutors" if dynamic else "spark.executor.instances", "")
+    if not most.isdecimal():
         return 0
     cores = int(settings.get("spark.executor.cores", "1")) // int(settings.get("spark.task.cpus", "1"))
     return int(most) * cores

@@ -249,6 +249,10 @@ class Try:
         workers.add(self._live)
         return report_of(self._summary(frozen, counts), counts, workers, curve)
 
+    def _leave(self, report: Report) -> None:
+        """Leave the *report* of this try, which has failed, where that of the run will be."""
+        write_report(report, self._epoch.folder)
+
     def _report_of_failure(self, frozen: Frozen, reason: str) -> Report:
         """Return the report of a try that has ended for *reason*."""
         report = self._report(frozen, self._counts or counts_of(self._live))
@@ -298,6 +302,7 @@ class Try:
             ended = RunError(f"{reason}\nNothing is lost: {kept}", retry=known.retry, kind=known.kind)
             with suppress(Py4JError, OSError):
                 ended.report = self._report_of_failure(frozen, reason)
+                self._leave(ended.report)
             raise ended from error
 
 

@@ -65,6 +65,14 @@ def test_requests_at_the_server_are_those_that_the_tasks_report(
     assert retries > 0
 
 
+def test_who_waits_for_the_table_is_told_what_is_in_it(airflow: RealAirflow, figures: Figures) -> None:
+    (run,) = [run for run in airflow.runs("airports_daily") if day_of(run) == str(DAY)]
+    events = airflow.rest.get("/assets/events", source_dag_id="airports_daily", limit=100)["asset_events"]
+    (event,) = [each for each in events if each["source_run_id"] == run["dag_run_id"]]
+
+    assert event["extra"]["http_enrich"]["rows_out"] == ROWS
+
+
 def test_one_token_serves_a_run(airflow: RealAirflow, before: dict[str, Any], figures: Figures) -> None:
     assert airflow.api.stats.tokens - before["tokens"] == 1
 

@@ -61,15 +61,24 @@ def rows(airflow: RealAirflow, dag_id: str) -> list[str]:
     return sorted(ds.dataset(airflow.data / dag_id).to_table(["id"])["id"].to_pylist())
 
 
-def test_marking_a_running_task_failed_stops_the_requests(airflow: RealAirflow, items: RecordingApi) -> None:
-    """Whoever presses that button wants the calls to end, not just the task."""
+def test_clearing_a_running_task_or_marking_it_failed_stops_the_requests(
+    airflow: RealAirflow, items: RecordingApi
+) -> None:
+    """Whoever presses these buttons wants the calls to end, not just the task."""
     dag_id = "items_marked_failed"
     run_id = start(airflow, items, dag_id, 40)
+    first = program_of(dag_id, "java")
+    airflow.clear(dag_id, run_id)
+    cleared = time.monotonic()
+    airflow.wait_for(lambda: first not in processes_of(dag_id), "the processes of the first try")
+    stopped = len(asked(items, dag_id))
+    airflow.wait_for(lambda: len(asked(items, dag_id)) >= stopped + 40, "requests of the next try")
     path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/enrich"
     airflow.rest.patch(path, {"new_state": "failed"})
     marked = time.monotonic()
     airflow.wait_for(lambda: not processes_of(dag_id), "the processes of the application")
 
+    assert asked(items, dag_id)[stopped - 1].at - cleared < 5
     assert asked(items, dag_id)[-1].at - marked < 5
     assert len(asked(items, dag_id)) < 400
     assert not (airflow.data / dag_id).exists()

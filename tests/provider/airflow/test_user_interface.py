@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from base64 import b64encode
+from contextlib import closing
 from datetime import date, timedelta
+from urllib.parse import quote
 
 from playwright.sync_api import expect
 
 from http_enrich_provider.links import TAB_ROUTE
 from tests.support.airflow_pages import airflow_pages
-from tests.support.real_airflow import ROWS, RealAirflow
+from tests.support.real_airflow import ROWS, TOKEN, RealAirflow
 
 FIRST, DAYS = date(2026, 4, 1), 5
 
@@ -20,8 +24,10 @@ def test_a_backfill_of_five_days_in_the_browser(airflow: RealAirflow) -> None:
         user.open("/dags/airports_daily")
         user.switch_on()
         user.fill_in_backfill(days[0], days[-1])
+        start = user.page.get_by_role("button", name="Run Backfill")
+        expect(start).to_be_enabled()  # it has counted the runs
         user.screenshot("backfill-form")
-        user.page.get_by_role("button", name="Run Backfill").click()
+        start.click()
         user.page.get_by_text("Backfill in progress").wait_for()
         user.open("/dags/airports_daily/runs?run_type=backfill")
         user.page.get_by_text("Running").first.wait_for()
@@ -35,6 +41,7 @@ def test_a_backfill_of_five_days_in_the_browser(airflow: RealAirflow) -> None:
         user.page.locator(f"a[href$='/plugin/{TAB_ROUTE}']:not([target])").first.click()
         report = user.page.frame_locator("iframe[title='Enrichment report']")
         report.locator(".plot svg.main-svg").first.wait_for()
+        user.page.set_viewport_size({"width": 1280, "height": 1900})
         user.screenshot("enrichment-report")
         shown = report.locator("body").inner_text()
 
@@ -42,3 +49,17 @@ def test_a_backfill_of_five_days_in_the_browser(airflow: RealAirflow) -> None:
     assert str(ROWS) in shown
     assert [airflow.check_day(day).rows for day in days] == [ROWS] * DAYS
     assert [airflow.states("airports_daily")[str(day)] for day in days] == ["success"] * DAYS
+
+
+def test_what_airflow_keeps_has_no_secret(airflow: RealAirflow) -> None:
+    """After all else of this folder: the database with its XComs and rendered fields, logs, and tables."""
+    forms = [TOKEN.encode(), quote(TOKEN, safe="").encode(), b64encode(TOKEN.encode())]
+    kept = [*airflow.home.rglob("*"), *airflow.data.rglob("*"), airflow.log]
+    files = [each for each in kept if each.is_file()]
+
+    assert not [each for each in files if any(form in each.read_bytes() for form in forms)]
+    with closing(sqlite3.connect(airflow.home / "airflow.db")) as database:
+        for table in ("rendered_task_instance_fields", "xcom"):
+            ((rows,),) = database.execute(f"SELECT count(*) FROM {table} WHERE dag_id LIKE 'airports%'")
+            assert rows > 0, table
+    assert any(each.suffix == ".log" and b"airports" in each.read_bytes() for each in files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from pyspark.sql import SparkSession
@@ -109,6 +110,8 @@ def test_a_run_that_died_among_its_requests_shows_what_its_workers_had_counted(
 
     assert (error.kind, error.retry) == ("internal", True)
     assert error.report is not None
+    (file,) = (tmp_path / "_http_enrich").glob("*/report.json")
+    assert msgspec.json.decode(file.read_bytes(), type=Report) == error.report
     assert (error.report.state, error.report.summary.calls, error.report.summary.rows_out) == (
         "failed",
         20,

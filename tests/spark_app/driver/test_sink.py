@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
+from pyspark.sql.datasource import DataSource, DataSourceWriter, WriterCommitMessage
+from pyspark.sql.types import StructType
 
 from http_enrich_spark.config import RunInfo, load_pipeline
 from http_enrich_spark.driver import RunError, run_pipeline
@@ -49,6 +52,37 @@ def test_rows_that_are_not_published_are_seen_by_no_reader(spark: SparkSession, 
                     run_pipeline(spark, config, RunInfo(id=day))
 
     assert [str(row.day) for row in spark.read.parquet(str(tmp_path / "table")).collect()] == ["2026-01-01"]
+
+
+class Drawer(DataSource):
+    """A sink of which there is one, to which rows can be added."""
+
+    @classmethod
+    def name(cls) -> str:
+        return "drawer"
+
+    def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:
+        return DrawerWriter(Path(self.options["path"]))
+
+
+class DrawerWriter(DataSourceWriter):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, iterator: Iterator[Row]) -> WriterCommitMessage:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for row in iterator:
+            (self._folder / row.id).write_text(row.http.outcome)
+        return WriterCommitMessage()
+
+
+def test_a_format_that_can_only_be_added_to_is_a_sink(spark: SparkSession, tmp_path: Path) -> None:
+    spark.dataSource.register(Drawer)
+    write_ids(tmp_path, "a", "b")
+    with web_server(ok) as server:
+        run(spark, pipeline(tmp_path, server.url, sink={"format": "drawer", "mode": "append"}))
+
+    assert {file.name: file.read_text() for file in (tmp_path / "out").iterdir()} == {"a": "ok", "b": "ok"}
 
 
 @pytest.mark.parametrize(

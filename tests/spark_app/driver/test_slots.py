@@ -17,6 +17,9 @@ ALLOCATION = "spark.dynamicAllocation"
         ({}, 0),
         ({f"{ALLOCATION}.maxExecutors": "100"}, 0),
         ({f"{ALLOCATION}.enabled": "true"}, 0),
+        # Whatever spark.default.parallelism says, which Spark would take for the number of slots.
+        ({"spark.executor.instances": "10", "spark.executor.cores": "4"}, 40),
+        ({f"{ALLOCATION}.enabled": "true", "spark.executor.instances": "10"}, 0),
         ({f"{ALLOCATION}.enabled": "true", f"{ALLOCATION}.maxExecutors": "100"}, 100),
         (
             {

@@ -90,7 +90,8 @@ def _rehearse(sink: SinkConfig, schema: StructType, folder: str, spark: SparkSes
         schema = flat_schema(schema)
     target = Folder(spark, folder)
     target.delete()
-    writer(no_rows(spark, schema), sink).save(folder)
+    # Many formats that are no files can only be added to.
+    writer(no_rows(spark, schema), sink).mode("append").save(folder)
     target.delete()
 
 
