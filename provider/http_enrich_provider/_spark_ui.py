@@ -1,4 +1,4 @@
-"""Learns from the driver's log where its Spark UI is."""
+"""Looks at spark-submit from its start on, and learns from the driver's log where the Spark UI is."""
 
 from __future__ import annotations
 
@@ -11,10 +11,21 @@ if TYPE_CHECKING:
     from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
 
 
-def watched(hook: SparkSubmitHook, found: Callable[[SparkUI], None]) -> SparkSubmitHook:
-    """Have *hook*, which logs what spark-submit prints, call *found* when that says where the Spark UI is."""
+def watched(
+    hook: SparkSubmitHook, started: Callable[[], None], found: Callable[[SparkUI], None]
+) -> SparkSubmitHook:
+    """
+    Have *hook*, which logs what spark-submit prints, call *started* before that.
+
+    It calls *found* when spark-submit says where the Spark UI is.
+    """
     log = hook._process_spark_submit_log
-    hook._process_spark_submit_log = lambda itr: log(_read(itr, found))  # type: ignore[method-assign]
+
+    def read(itr: Iterator[str]) -> None:
+        started()
+        log(_read(itr, found))
+
+    hook._process_spark_submit_log = read  # type: ignore[method-assign]
     return hook
 
 

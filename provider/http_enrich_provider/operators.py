@@ -126,7 +126,13 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
     def _get_hook(self) -> SparkSubmitHook:
         from ._spark_ui import watched
 
-        return watched(super()._get_hook(), lambda found: show_spark_ui(self, self._instance, found))
+        hook = super()._get_hook()
+        return watched(hook, self._stop_if_killed, lambda ui: show_spark_ui(self, self._instance, ui))
+
+    def _stop_if_killed(self) -> None:
+        """End spark-submit now if `on_kill` came while it was being started, and found no process."""
+        if self.killed:
+            self._current().stop()
 
     def on_kill(self) -> None:
         """Stop the application and its requests; what it has committed is there for the next try."""

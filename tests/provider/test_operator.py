@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -250,6 +251,29 @@ def test_a_master_whose_libraries_are_not_installed_is_refused_without_a_retry(
 
     with pytest.raises(AirflowFailException, match="is its cluster's provider installed here"):
         execute(operator())
+
+
+@pytest.mark.usefixtures("connections")
+def test_a_task_that_is_killed_while_spark_submit_is_being_started_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "spark-submit"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    task = operator(spark_binary=str(program))
+    started: list[subprocess.Popen[str]] = []
+    popen = subprocess.Popen
+
+    def killed_meanwhile(*args: Any, **options: Any) -> subprocess.Popen[str]:
+        started.append(popen(*args, **options))
+        task.on_kill()  # nobody knows of the process yet
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", killed_meanwhile)
+    with pytest.raises(AirflowException, match="the task was stopped"):
+        execute(task)
+
+    assert started[0].wait() == -signal.SIGKILL
 
 
 def test_what_starts_the_application_cannot_be_replaced() -> None:
