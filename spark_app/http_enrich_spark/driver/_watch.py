@@ -30,18 +30,23 @@ _INTERVAL = 0.5
 
 
 class Progress(NamedTuple):
-    """How far a run is, earlier tries included: rows answered, rows of them that failed, requests made."""
+    """
+    How far a run is, earlier tries included: rows answered, those of them that failed, and requests made.
+
+    `ignored` rows have an answer that is neither good nor bad.
+    """
 
     rows: int
     failed: int
     calls: int
+    ignored: int = 0
 
 
 def reason_to_stop(progress: Progress, total: int, seconds: float, limits: ExecutionConfig) -> Stop | None:
     """Return why a run of *total* rows must not go on after *seconds* of this try; None if it may."""
-    sample = max(progress.rows, min(SAMPLE, total))
-    if progress.failed > limits.max_error_rate * sample:
-        rate = f"{progress.failed:,} of {progress.rows:,} rows have failed"
+    judged = progress.rows - progress.ignored
+    if progress.failed > limits.max_error_rate * max(judged, min(SAMPLE, total)):
+        rate = f"{progress.failed:,} of {judged:,} rows have failed"
         return Stop(
             f"{rate}, more than execution.max_error_rate = {limits.max_error_rate:.1%} allows", "error_rate"
         )
@@ -61,7 +66,8 @@ def reason_to_stop(progress: Progress, total: int, seconds: float, limits: Execu
 def progress_of(answers: DataFrame) -> Progress:
     """Return how far a run with these *answers* is."""
     calls = F.coalesce(F.sum("http.attempts"), F.lit(0))
-    row = answers.agg(F.count(F.lit(1)), F.count_if(~passed()), calls).first()
+    ignored = F.count_if(F.col("http.outcome") == "ignored")
+    row = answers.agg(F.count(F.lit(1)), F.count_if(~passed()), calls, ignored).first()
     assert row is not None  # noqa: S101 - an aggregate without keys has one row
     return Progress(*map(int, row))
 
@@ -113,8 +119,8 @@ class Guard:
         return totals
 
     def _with_earlier(self, totals: Totals) -> Progress:
-        before = self._before
-        return Progress(before.rows + totals.rows, before.failed + totals.failed, before.calls + totals.calls)
+        now = Progress(totals.rows, totals.failed, totals.calls, totals.outcomes.get("ignored", 0))
+        return Progress(*map(sum, zip(self._before, now, strict=True)))
 
 
 class Watch:

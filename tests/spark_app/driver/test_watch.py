@@ -44,6 +44,18 @@ def test_too_many_failures_end_it_as_soon_as_they_are_no_accident(
     assert reason is None or "more than execution.max_error_rate = 5.0% allows" in reason
 
 
+def test_what_is_ignored_makes_no_share_of_failures_smaller() -> None:
+    """As when the run is judged in the end; else it would pay for all of it first."""
+    limits = ExecutionConfig(max_error_rate=0.05)
+    progress = Progress(rows=20_000, failed=600, calls=20_000, ignored=9_000)
+
+    stop = reason_to_stop(progress, 100_000, 0, limits)
+
+    assert stop is not None
+    assert stop.reason.startswith("600 of 11,000 rows have failed, more than")
+    assert reason_to_stop(progress._replace(ignored=0), 100_000, 0, limits) is None
+
+
 def test_calls_are_counted_and_the_last_row_needs_none() -> None:
     assert why((900, 0, 999), max_calls=1000) is None
     assert why((900, 0, 1000), max_calls=1000) == (
