@@ -20,6 +20,28 @@ from tests.support.runs import Sections, ok, out, pipeline, run, write_ids
 from tests.support.web import web_server
 
 
+def test_a_table_of_the_catalog_is_a_source(spark: SparkSession, tmp_path: Path) -> None:
+    spark.sql("CREATE TABLE airfields AS SELECT concat('r', id) AS id, id AS n FROM range(4)")
+    try:
+        with web_server(ok) as server:
+            source = {"path": None, "table": "airfields", "where": "n > 1"}
+            run(spark, pipeline(tmp_path, server.url, source=source))
+    finally:
+        spark.sql("DROP TABLE airfields")
+
+    assert [(row.id, row.n) for row in out(spark, tmp_path)] == [("r2", 2), ("r3", 3)]
+
+
+def test_files_with_options_are_a_source(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "airfields.csv").write_text("id;n\na;1\nb;2\n")
+    with web_server(ok) as server:
+        options = {"header": True, "sep": ";", "inferSchema": True}
+        run(spark, pipeline(tmp_path, server.url, source={"format": "csv", "options": options}))
+
+    assert [(row.id, row.n) for row in out(spark, tmp_path)] == [("a", 1), ("b", 2)]
+
+
 def test_many_partitions_share_one_pool_per_worker(spark: SparkSession, tmp_path: Path) -> None:
     """40 tasks on two workers with `limit: 10` open 20 connections, not 400."""
     write_source(tmp_path / "source", limit=2000)
