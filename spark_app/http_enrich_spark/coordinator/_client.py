@@ -79,7 +79,7 @@ class Client:
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Begin to send counts."""
+        """Begin to send counts, and to hear how the run stands."""
         self._session = aiohttp.ClientSession(headers={"Authorization": f"Bearer {self._link.secret}"})
         self._task = asyncio.get_running_loop().create_task(self._keep_in_touch())
 
@@ -174,12 +174,13 @@ class Client:
             self.brake.heed(orders.pause)
 
     async def _keep_in_touch(self) -> None:
+        # At once for the first time: the run may have been stopped, or paused, before this worker was there.
         while True:
+            self._urgent.clear()
+            await self.sync()
             with suppress(TimeoutError):
                 async with asyncio.timeout(SYNC_EVERY):
                     await self._urgent.wait()
-            self._urgent.clear()
-            await self.sync()
 
     async def _call(self, path: str, message: Message, answer: type[A], timeout: float) -> A:
         if self._session is None:

@@ -184,6 +184,20 @@ def test_the_driver_stops_all() -> None:
         assert asyncio.run(with_client(driver.link, hears)) == "it costs too much"
 
 
+def test_a_worker_that_comes_late_hears_at_once_that_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_client, "SYNC_EVERY", 3600.0)
+
+    async def waits(_: Client, __: Counts, run: RunState) -> bool:
+        async with asyncio.timeout(30):
+            async with run.until_stopped():
+                await asyncio.Event().wait()
+        return run.stopped is not None
+
+    with coordinator() as driver:
+        driver.stop(Stop("it costs too much"))
+        assert asyncio.run(with_client(driver.link, waits))
+
+
 def test_a_pause_seen_by_one_worker_reaches_the_others_and_comes_back_as_no_new_one() -> None:
     async def main(link: Link) -> tuple[bool, bool, float]:
         async def other(client: Client, _: Counts, __: RunState) -> tuple[bool, bool, float]:
