@@ -147,6 +147,21 @@ def counts_of(totals: Totals) -> Counts:
     )
 
 
+def summary_of(counts: Counts, *, dead: int, **others: Any) -> RunSummary:
+    """Return the figures of a run with these *counts*, *dead* rows in its dead letter, and *others*."""
+    return RunSummary(
+        rows_out=counts.rows - dead,
+        dead=dead,
+        ok=counts.outcomes.get("ok", 0),
+        failed=counts.rows - counts.passed,
+        ignored=counts.outcomes.get("ignored", 0),
+        calls=counts.calls,
+        retries=counts.retries,
+        outcomes=counts.outcomes,
+        **others,
+    )
+
+
 def _rows_by(groups: Sequence[Row], column: str) -> dict[str, int]:
     rows: Counter[str] = Counter()
     for group in groups:

@@ -29,8 +29,8 @@ from ._names import ROW
 from ._outlets import Outlet, failed_rows, outlets, publishing, sinks_of
 from ._report import Report, report_of, write_report
 from ._source import check_columns, read_source, reading, response_schema
-from ._summary import Counts, RunSummary, count, counts_of
-from ._verdict import rejection
+from ._summary import Counts, RunSummary, count, counts_of, summary_of
+from ._verdict import check_whole, rejection
 from ._watch import Guard, Progress, Watch, progress_of
 from .ledger import Epoch, Failures, forget_failures, keep_failures
 from .sink import check_sink, has_begun, publish, published_files, rehearse
@@ -206,7 +206,7 @@ class Try:
         if stopped is not None:
             undone = f"{frozen.rows - counts.rows:,} of {frozen.rows:,} rows were given up"
             self._give_up(counts, stopped, f"{stopped.reason} ({undone}; nothing was published)")
-        _check_whole(counts, frozen)
+        check_whole(counts, frozen)
         limit = self._config.execution.max_error_rate
         if counts.error_rate > limit:
             self._reject(
@@ -263,22 +263,16 @@ class Try:
         live, seconds = self._live.rows, self._seconds
         done = live if self._counts is None else max(0, counts.rows - self._resumed)
         dead = counts.rows - counts.passed if self._config.dead_letter is not None else 0
-        return RunSummary(
+        return summary_of(
+            counts,
+            dead=dead,
             pipeline=self._config.name,
             run_id=self._run.id,
             folder=self._epoch.folder.path,
             rows_in=frozen.rows,
-            rows_out=counts.rows - dead,
-            dead=dead,
-            ok=counts.outcomes.get("ok", 0),
-            failed=counts.rows - counts.passed,
-            ignored=counts.outcomes.get("ignored", 0),
-            calls=counts.calls,
-            retries=counts.retries,
             seconds=round(seconds, 3),
             rows_per_second=round(done / seconds, 1) if seconds else 0.0,
             sink=self._config.sink.name,
-            outcomes=counts.outcomes,
             resumed=self._resumed,
             redone=self._lost + max(0, live - done),
             left_out=frozen.left_out,
@@ -304,11 +298,3 @@ class Try:
                 ended.report = self._report_of_failure(frozen, reason)
                 self._leave(ended.report)
             raise ended from error
-
-
-def _check_whole(counts: Counts, frozen: Frozen) -> None:
-    """Compare what was written with what was frozen, before anyone sees it."""
-    if (counts.rows, counts.ids) != (frozen.rows, frozen.ids):
-        what = "with other ids" if counts.rows == frozen.rows else f"out of {frozen.rows:,}"
-        msg = f"{counts.rows:,} rows came {what}; nothing was published, please report this as a bug"
-        raise RunError(msg, kind="internal")

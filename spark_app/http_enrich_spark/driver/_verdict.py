@@ -1,8 +1,9 @@
-"""Says what to do about answers that are too bad to be published."""
+"""Says of which answers nothing must be published, and what to do about it."""
 
 from __future__ import annotations
 
 from ._errors import RunError
+from ._facts import Frozen
 from ._summary import Counts, Failure
 
 _ADVICE = {
@@ -23,6 +24,14 @@ _ADVICE = {
 
 _PASSING = {"rate_limited", "connect", "timeout", "server_error", "circuit", "protocol", "local"}
 """Failures that may be gone by the next try, which asks again for the rows that failed and for no other."""
+
+
+def check_whole(counts: Counts, frozen: Frozen) -> None:
+    """Compare what was written with what was frozen, before anyone sees it."""
+    if (counts.rows, counts.ids) != (frozen.rows, frozen.ids):
+        what = "with other ids" if counts.rows == frozen.rows else f"out of {frozen.rows:,}"
+        msg = f"{counts.rows:,} rows came {what}; nothing was published, please report this as a bug"
+        raise RunError(msg, kind="internal")
 
 
 def rejection(counts: Counts, reason: str, *, kind: str = "error_rate") -> RunError:
