@@ -30,7 +30,7 @@ def verdict(failed: Mapping[str, int]) -> RunError:
         ("server_error", "the API is in trouble; start it again later", True, "error_rate"),
         ("timeout", "the API is too slow; raise transport.base_timeout", True, "error_rate"),
         ("not_found", "the API does not know most rows; check endpoint.path", False, "error_rate"),
-        ("parse", "the answers are not what the pipeline expects; check response", False, "error_rate"),
+        ("parse", "the answers are not what the pipeline expects; mend response", False, "error_rate"),
     ],
 )
 def test_most_failures_say_what_to_do_and_whether_to_try_again(
