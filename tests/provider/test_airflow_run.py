@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sqlite3
 import stat
@@ -12,7 +11,6 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 import pyarrow.dataset as ds
 import pytest
@@ -23,6 +21,7 @@ from http_enrich_demo.api import run_in_thread
 from http_enrich_demo.run_dag import DagResult, run_dag
 from http_enrich_demo.stats import Stats
 from http_enrich_demo.verify import check_table
+from tests.support.leaks import forms_of, leaks
 
 TOKEN = "canary+token/for:tests=7"
 DAY = date(2026, 3, 14)
@@ -147,15 +146,13 @@ def test_the_token_is_nowhere_to_be_seen(run: Run) -> None:
     """Not in log, event log, metadata database (XCom, rendered fields), argv, or table."""
     assert (run.folder / "argv").exists()
     assert list((run.folder / "events").iterdir())
-    places = [path for path in run.folder.rglob("*") if path.is_file()]
-    leaks = [path for path in places for form in _forms(TOKEN) if form in path.read_bytes()]
 
-    assert leaks == []
+    assert leaks(TOKEN, run.folder) == []
 
 
 def test_the_token_is_in_no_command_line(run: Run) -> None:
     assert any(b"http_enrich.zip" in line for line in run.command_lines)
-    assert [line for line in run.command_lines for form in _forms(TOKEN) if form in line] == []
+    assert [line for line in run.command_lines for form in forms_of(TOKEN) if form.encode() in line] == []
 
 
 def test_the_token_is_in_no_column(run: Run) -> None:
@@ -174,7 +171,3 @@ def test_figures_are_all_that_stays_behind(run: Run) -> None:
     left = sorted(path.name for path in data.glob("_http_enrich/*/*"))
     assert left == ["done-1.json", "epoch-1.lease", "report.json", "run.json"]
     assert not Path(submission).parent.exists()
-
-
-def _forms(secret: str) -> list[bytes]:
-    return [secret.encode(), base64.b64encode(secret.encode()), quote(secret, safe="").encode()]

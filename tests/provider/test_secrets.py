@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, redact
 
 from http_enrich_provider.operators import HttpEnrichSparkOperator
 from tests.support.fake_spark import FakeSpark
+from tests.support.leaks import forms_of
 from tests.support.pipelines import pipeline
 from tests.support.tasks import CANARY, PUBLISHED, REPORT, context
 
-FORMS = [CANARY, quote(CANARY, safe=""), base64.b64encode(CANARY.encode()).decode()]
+FORMS = forms_of(CANARY)
 WITH_SECRET = pipeline({"middleware": [{"type": "bearer", "token": "${conn.api.password}"}]})
 
 
