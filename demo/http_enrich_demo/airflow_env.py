@@ -45,6 +45,8 @@ def web_settings(port: int, worker_log_port: int, trigger_log_port: int) -> dict
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         # A machine that is busy with Spark may take longer than five seconds to start a task.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+        # How soon a task hears that it was cleared or marked as failed: after up to five seconds by default.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         # The defaults are fixed ports, over which two Airflows on one machine would fall.
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log_port),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log_port),

@@ -11,9 +11,16 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT / "build" / f"spark-{version('pyspark')}.jsa"
 
-QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable"
+QUICK = " ".join(
+    [
+        "-XX:TieredStopAtLevel=1 -XX:CICompilerCount=1 -XX:+UseSerialGC -XX:-UsePerfData -Xlog:disable",
+        "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -XX:ArchiveRelocationMode=0",
+    ]
+)
 """
 For whoever lives for seconds: the second compiler would cost as much as all the rest.
+
+Classes of a pinned package need no check of their bytes, and the archive may lie where it was made for.
 
 A log of Java's own would go to where scripts of Spark read what they are told.
 """
