@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +61,8 @@ def write_parquet(folder: Path, *tables: pa.Table) -> None:
 
 def ok(request: web.Request) -> web.Response:
     return web.json_response({"data": {"path": request.path, "n": 7}})
+
+
+def asked(paths: Iterable[str]) -> Counter[str]:
+    """How often each id was asked for."""
+    return Counter(path.rpartition("/")[2] for path in paths)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from http_enrich_spark.config import Recipe, RunInfo
 from http_enrich_spark.driver import RunError, RunSummary, _redrive, _try, redrive_run, run_pipeline
 from http_enrich_spark.driver._files import Folder
 from tests.support.dying import Killed, dies_after
-from tests.support.runs import Sections, ok, pipeline, redrive, run, write_parquet
+from tests.support.runs import Sections, asked, ok, pipeline, redrive, run, write_parquet
 from tests.support.web import WebServer, web_server
 
 IDS = [f"{n:02}" for n in range(20)]
@@ -56,10 +55,6 @@ def data_for(
     errors = {"errors": {"dead_letter": {"path": str(folder / "dead"), **dead}}} if dead is not None else {}
     found = pipeline(folder, url, source=source, response=answer, **sections, **errors)
     return found
-
-
-def asked(server: WebServer) -> Counter[str]:
-    return Counter(path.rpartition("/")[2] for path in server.paths)
 
 
 def rows(
@@ -108,11 +103,11 @@ def test_a_table_is_as_if_the_rows_had_never_failed(
     spark: SparkSession, tmp_path: Path, sink: dict[str, Any]
 ) -> None:
     with tired_run(spark, tmp_path, sink=sink) as (api, server, first):
-        before = asked(server)
+        before = asked(server.paths)
         api.refused.clear()
         second = redrive(spark, first)
 
-    assert asked(server) - before == {id: 1 for id in ("03", "05", "07", "11", "13")}
+    assert asked(server.paths) - before == {id: 1 for id in ("03", "05", "07", "11", "13")}
     assert rows(spark, tmp_path, format=sink.get("format", "parquet")) == EXPECTED
     assert (second.rows_in, second.rows_out, second.ok, second.failed) == (20, 20, 20, 0)
     assert (second.redriven, second.healed, second.calls) == (5, 5, 25)
@@ -136,12 +131,12 @@ def test_rows_leave_the_dead_letter_and_join_the_table(
         api.refused = {"03": 429}
         second = redrive(spark, first)
         half = ids(spark, tmp_path, "out", sink), ids(spark, tmp_path, "dead", sink)
-        before = asked(server)
+        before = asked(server.paths)
         api.refused = {}
         third = redrive(spark, second)
 
     assert half == ([id for id in IDS if id != "03"], ["03"])
-    assert asked(server) - before == {"03": 1}
+    assert asked(server.paths) - before == {"03": 1}
     assert (ids(spark, tmp_path, "out", sink), ids(spark, tmp_path, "dead", sink)) == (IDS, [])
     assert [(each.rows_out, each.dead, each.failed) for each in (first, second, third)] == [
         (15, 5, 5),
@@ -171,7 +166,7 @@ def test_only_what_was_asked_for_is_requested_and_the_rest_stays_to_be_redriven(
 
     assert half == {"05": "server_error", "07": "server_error", "13": "server_error"}
     assert (calls, nothing.repeated, nothing.redriven, nothing.failed) == (20 + 3, True, 0, 3)
-    assert asked(server) == {id: 1 for id in IDS} | {"03": 2, "11": 2, "07": 3, "05": 2, "13": 2}
+    assert asked(server.paths) == {id: 1 for id in IDS} | {"03": 2, "11": 2, "07": 3, "05": 2, "13": 2}
     assert failed(spark, tmp_path) == {}
     assert (second.redriven, second.healed, third.redriven, third.healed) == (3, 2, 3, 3)
     report = json.loads((Path(third.folder) / "report.json").read_text())
@@ -243,7 +238,7 @@ def test_a_redrive_that_dies_again_and_again_ends_with_each_row_once(
                 pass
 
     assert step > 15
-    assert set(asked(server).values()) == {1, 2}
+    assert set(asked(server.paths).values()) == {1, 2}
     dead = [row[0] for row in rows(spark, tmp_path, "dead")] if "dead" in sections else []
     table = rows(spark, tmp_path)
     assert sorted([*dead, *(row[0] for row in table)]) == IDS
@@ -265,7 +260,7 @@ def test_a_redrive_that_was_cut_short_while_it_published_is_finished_first(
         redrive(spark, first, "rate_limited")
         redrive(spark, first, "server_error")
 
-    assert max(asked(server).values()) == 2
+    assert max(asked(server.paths).values()) == 2
     assert failed(spark, tmp_path) == {}
 
 
@@ -279,7 +274,7 @@ def test_a_redrive_that_dies_when_all_is_written_down_leaves_nothing_but_its_end
         api.refused = {}
         second = redrive(spark, first, "rate_limited")
 
-    assert asked(server) == {id: 1 for id in IDS} | {"03": 2, "11": 2, "07": 3}
+    assert asked(server.paths) == {id: 1 for id in IDS} | {"03": 2, "11": 2, "07": 3}
     assert (second.redriven, second.healed, second.ok, second.failed) == (1, 1, 18, 2)
     assert failed(spark, tmp_path) == {"05": "server_error", "13": "server_error"}
 
