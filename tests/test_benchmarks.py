@@ -29,7 +29,8 @@ def test_a_chain_is_compared_with_the_engine_alone_and_with_bare_aiohttp() -> No
     rows = run("middleware", "--rounds", "1", "--rows", "50")
 
     assert [each["where"] for each in rows] == ["memory"] * 9 + ["http"] * 3
-    assert [each["contender"] for each in rows if each["ratio"] == 1.0] == ["engine alone", "bare aiohttp"]
+    bases = [each for each in rows if each["contender"] in ("engine alone", "bare aiohttp")]
+    assert [each["ratio"] for each in bases] == [1.0, 1.0]
 
 
 def test_first_requests_are_timed_cold_and_warm() -> None:

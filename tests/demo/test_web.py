@@ -54,7 +54,7 @@ def test_whoever_logs_in_finds_the_examples_and_ctrl_c_ends_all_of_it(tmp_path: 
             time.sleep(0.5)
         parts = {name: each["status"] for name, each in airflow.get("/monitor/health").items()}
         os.kill(process.pid, signal.SIGINT)
-        process.wait(timeout=60)
+        process.wait(timeout=SECONDS)
         left = left_behind(process.pid, 10)
     finally:
         if process.poll() is None:

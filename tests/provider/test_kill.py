@@ -20,7 +20,7 @@ from tests.support.recording_api import RecordingApi, recording_api
 from tests.support.small_runs import committed
 from tests.support.task_process import SECONDS, TaskProcess, task_process
 
-ROWS, BATCH, SLOTS = 160, 8, 2
+ROWS, BATCH, SLOTS = 320, 8, 2
 LARGEST = 18
 """Rows of one of its partitions: the ids are hashed to partitions of `BATCH` rows on average."""
 

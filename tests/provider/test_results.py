@@ -104,7 +104,7 @@ def test_a_pipeline_that_this_run_cannot_load_has_a_report_too(fake_spark: FakeS
 
 def test_a_task_that_takes_too_long_reports_it(fake_spark: FakeSpark, tmp_path: Path) -> None:
     program, ctx = tmp_path / "spark-submit", context()
-    program.write_text("#!/bin/sh\nkill -ALRM $PPID\nexec sleep 600\n")
+    program.write_text("#!/bin/sh\nsleep 1\nkill -ALRM $PPID\nexec sleep 600\n")
     program.chmod(0o755)
     fake_spark.program = str(program)
     task = operator(fake_spark, execution_timeout=timedelta(hours=6))

@@ -23,16 +23,14 @@ def say(word):
 def send(number):
     os.kill(os.getpid(), number)
 
-ending = Ending(grace=0.2)
 """
 CLOSES = "ending.add(lambda: say('closed'))\n"
 
 
-def run(program: str) -> tuple[str, int]:
+def run(program: str, *, grace: float = 2.0) -> tuple[str, int]:
     """Run *program*; returns what it said, and its exit status."""
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + program], stdout=subprocess.PIPE, text=True, timeout=20
-    )
+    program = f"{PRELUDE}ending = Ending({grace})\n{program}"
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, timeout=20)
     return done.stdout.strip(), done.returncode
 
 
@@ -84,7 +82,7 @@ if os.fork() == 0:
     os.kill(parent, signal.SIGTERM), os._exit(0)
 libc.pthread_mutex_lock(lock)
 """
-    assert run(CLOSES + stuck) == ("closed", 1)
+    assert run(CLOSES + stuck, grace=0.2) == ("closed", 1)
 
 
 @pytest.mark.parametrize("end", ["os._exit(5)", "send(signal.SIGTERM); time.sleep(9)"])
@@ -107,7 +105,7 @@ def test_whoever_handles_a_signal_differently_keeps_it(order: str) -> None:
     theirs = "signal.signal(signal.SIGTERM, lambda *_: say('theirs'))\n"
     end = "send(signal.SIGTERM); time.sleep(0.4); say('alive'); os._exit(0)"
 
-    assert run(order.format(theirs=theirs, ours=CLOSES) + end) == ("theirs alive closed", 0)
+    assert run(order.format(theirs=theirs, ours=CLOSES) + end, grace=0.2) == ("theirs alive closed", 0)
 
 
 TASK = """

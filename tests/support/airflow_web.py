@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +15,14 @@ from typing import Any, NamedTuple
 import httpx
 
 from http_enrich_demo.airflow_env import environment, web_settings
-from http_enrich_demo.processes import running, tail
+from http_enrich_demo.processes import free_ports, running, tail
 from http_enrich_demo.run_dag import prepare_database
 from tests.support import reports
 
 ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 300
+"""More than an answer takes on a busy machine."""
+
 DAG_ID = "reports"
 RUN_ID = "manual__2026-11-26T00:00:00+00:00"
 TEAM, OTHER_TEAM = "ours", "theirs"
@@ -65,13 +66,17 @@ class Web(NamedTuple):
     def report(self, task_id: str, user: str | None = "viewer", **query: str) -> httpx.Response:
         """Ask for the report of a task as *user*, in the way of the iframe."""
         params = {"run_id": RUN_ID, "task_id": task_id} | query
+        return self.ask(f"/http-enrich/report/{DAG_ID}", user, params=params)
+
+    def ask(self, path: str, user: str | None = None, method: str = "GET", **options: Any) -> httpx.Response:
+        """Ask for what is at *path* as *user*, or as nobody, with more *options* of httpx."""
         cookies = {"_token": self.token(user)} if user else {}
-        return httpx.get(f"{self.url}/http-enrich/report/{DAG_ID}", params=params, cookies=cookies)
+        return httpx.request(method, self.url + path, cookies=cookies, timeout=SECONDS, **options)
 
 
 @cache
 def _token(url: str, user: str, password: str) -> str:
-    answer = httpx.post(f"{url}/auth/token", json={"username": user, "password": password})
+    answer = httpx.post(f"{url}/auth/token", json={"username": user, "password": password}, timeout=SECONDS)
     return str(answer.raise_for_status().json()["access_token"])
 
 
@@ -123,7 +128,7 @@ def _xcoms() -> list[tuple[str, int, str, Any]]:
 @contextmanager
 def serving(database: Database, path: str = "", *, all_admins: bool = False) -> Iterator[Web]:
     """Serve *database* below *path* of a loopback address."""
-    env = _environment(database, path, _ports(3)) | {
+    env = _environment(database, path, free_ports(3)) | {
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": str(all_admins)
     }
     log = database.home.parent / "web.log"
@@ -135,19 +140,8 @@ def serving(database: Database, path: str = "", *, all_admins: bool = False) -> 
         yield Web(url, passwords)
 
 
-def _ports(count: int) -> list[int]:
-    """Return free ports that no client is given: it takes half a minute until a server has bound them."""
-    found: set[int] = set()
-    while len(found) < count:
-        port = random.randrange(20_000, 32_000)
-        with suppress(OSError), socket.socket() as each:
-            each.bind(("127.0.0.1", port))
-            found.add(port)
-    return list(found)
-
-
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + SECONDS
     while not _answers(url):
         assert process.poll() is None, tail(log)
         assert time.monotonic() < deadline, tail(log)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 60
+START_SECONDS = 300
 
 
 class Application:
@@ -43,7 +43,7 @@ class Application:
         """Have it end by itself."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=START_SECONDS)
 
     def processes(self, program: str) -> list[int]:
         """Return its descendants whose command line has *program*."""

@@ -18,7 +18,7 @@ Outcome = tuple[str | None, str, int | None]
 
 def engine_for(base_url: str | None, **config: Any) -> TransportEngine:
     """Return an engine for *base_url* that warms nothing up unless *config* says so."""
-    block = {"base_timeout": 5, "warmup_timeout": 0, **config}
+    block = {"base_timeout": 60, "warmup_timeout": 0, **config}
     parsed = AiohttpEngineConfig.model_validate(block, context=RESOLVED)
     return TransportRuntimeFactory(parsed, base_url=base_url).create()
 

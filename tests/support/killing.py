@@ -6,13 +6,14 @@ import json
 import os
 import random
 import signal
-import socket
 from collections.abc import Callable
 from contextlib import suppress
+from http.client import HTTPException
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from http_enrich_demo.processes import free_ports
 from tests.support import spark_cluster
 from tests.support.driver_process import EXECUTOR, WORKER, Driver
 from tests.support.small_runs import LOCAL, SLOTS
@@ -53,9 +54,7 @@ def place(seed: int, cluster: Callable[[], spark_cluster.Cluster]) -> Place:
 
 def web_pages() -> dict[str, str]:
     """Return the settings of a run whose jobs can be cancelled by `FAULTS["job"]`."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    return {"spark.ui.enabled": "true", "spark.ui.port": str(port)}
+    return {"spark.ui.enabled": "true", "spark.ui.port": str(free_ports(1)[0])}
 
 
 def _kill_one(program: str) -> Fault:
@@ -92,16 +91,16 @@ def _cancel_job(_: Driver, place: Place, __: random.Random) -> bool:
         application = _read(applications)[0]["id"]
         jobs = _read(f"{applications}/{application}/jobs?status=running")
         for job in jobs:
-            urlopen(f"{pages}/jobs/job/kill/?id={job['jobId']}", data=b"").close()
+            urlopen(f"{pages}/jobs/job/kill/?id={job['jobId']}", data=b"", timeout=30).close()
     except HTTPError as error:
         error.close()
-    except OSError:
+    except (OSError, HTTPException, ValueError):
         pass  # the run has ended meanwhile, perhaps by this, and its pages with it
     return bool(jobs)
 
 
 def _read(url: str) -> Any:
-    with urlopen(url) as answer:
+    with urlopen(url, timeout=30) as answer:
         return json.load(answer)
 
 

@@ -25,7 +25,7 @@ def pipeline(folder: Path, url: str, *, middleware: Any = (), **sections: dict[s
         "name": "test",
         "source": {"path": str(folder / "source"), "id": ["id"]},
         "endpoint": {"base_url": url, "path": "/items/${row.id}"},
-        "transport": {"base_timeout": 5},
+        "transport": {"base_timeout": 60},
         "middleware": list(middleware),
         "sink": {"path": str(folder / "out")},
         "execution": {"max_error_rate": 1},

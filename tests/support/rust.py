@@ -15,7 +15,7 @@ from http_enrich_transport import (
 
 def rust(base_url: str | None, **options: Any) -> TransportEngine:
     """Return an engine that does not warm up, unless *options* say otherwise."""
-    config = parse_transport({"engine": "pyreqwest", "base_timeout": 5, "warmup_timeout": 0, **options})
+    config = parse_transport({"engine": "pyreqwest", "base_timeout": 60, "warmup_timeout": 0, **options})
     return TransportRuntimeFactory(config, base_url=base_url).create()
 
 

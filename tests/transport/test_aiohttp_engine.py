@@ -57,7 +57,7 @@ async def test_silent_peer_ends_at_the_deadline() -> None:
         await reader.read()
 
     async with serving(silent) as server:
-        response = await ask(server.url, timeout=0.05)
+        response = await ask(server.url, timeout=0.5)
 
     assert response.error is not None
     assert (response.error.kind, response.sent) == (TransportErrorKind.TOTAL_TIMEOUT, Sent.MAYBE_SENT)
@@ -130,7 +130,7 @@ async def test_an_answer_that_nobody_asked_for_is_no_rows_answer() -> None:
     async with serving(shifted) as server, AiohttpEngine(config, base_url=server.url) as engine:
         first = await engine.send(TransportRequest("GET", server.url))
         answered.set()
-        await asyncio.wait_for(dirty(engine), timeout=5)
+        await asyncio.wait_for(dirty(engine), timeout=60)
         second = await engine.send(TransportRequest("GET", server.url))
 
     assert (first.body, second.body) == (b"01", b"02")
@@ -223,14 +223,14 @@ async def test_who_waits_for_a_connection_until_the_deadline_was_not_sent() -> N
         await reader.read()
 
     config = AiohttpEngineConfig(
-        base_timeout=0.2, warmup_timeout=0, tcp_connection=TcpConnectionConfig(limit=1)
+        base_timeout=0.5, warmup_timeout=0, tcp_connection=TcpConnectionConfig(limit=1)
     )
     async with (
         serving(silent) as server,
         TransportRuntimeFactory(config, base_url=server.url).create() as engine,
     ):
         first, second = await asyncio.gather(
-            *(engine.send(TransportRequest("POST", server.url, timeout=each)) for each in (0.2, 0.1))
+            *(engine.send(TransportRequest("POST", server.url, timeout=each)) for each in (0.5, 0.1))
         )
 
     assert (first.sent, second.sent) == (Sent.MAYBE_SENT, Sent.NOT_SENT)
@@ -243,7 +243,7 @@ async def test_a_body_that_stalls_keeps_the_status() -> None:
         await reader.read()
 
     async with serving(stall) as server:
-        response = await ask(server.url, timeout=0.1)
+        response = await ask(server.url, timeout=0.5)
 
     assert response.error is not None
     assert (response.error.kind, response.sent, response.status) == (

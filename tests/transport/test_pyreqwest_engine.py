@@ -15,10 +15,13 @@ from http_enrich_transport.pyreqwest_engine import PyreqwestEngine
 from tests.support.peer import OK, Peer, hang_up, reset, serving
 from tests.support.rust import ask, outcome, rust
 
-PATIENCE = 5.0
+PATIENCE = 60.0
 """Seconds for what should come at once."""
 
 HEAD_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+
+ONE_FOR_LONG = {"limit": 1, "keepalive_timeout": 600}
+"""One connection, which is not closed for being idle."""
 
 
 class Holding:
@@ -87,7 +90,7 @@ async def test_an_answer_that_nobody_asked_for_is_no_rows_answer() -> None:
         await reader.read()
         noticed.set()
 
-    async with serving(shifted) as server, rust(server.url, tcp_connection={"limit": 1}) as engine:
+    async with serving(shifted) as server, rust(server.url, tcp_connection=ONE_FOR_LONG) as engine:
         first = await engine.send(TransportRequest("GET", server.url))
         answered.set()
         await asyncio.wait_for(noticed.wait(), PATIENCE)
@@ -114,7 +117,7 @@ async def test_what_gives_up_waiting_for_a_connection_never_reaches_the_wire(how
 
     async with serving(holding) as server, rust(server.url, tcp_connection={"limit": 1}) as engine:
         first = asyncio.create_task(engine.send(post(server.url + "/first")))
-        await holding.arrived.wait()
+        await asyncio.wait_for(holding.arrived.wait(), PATIENCE)
         waiting = asyncio.create_task(engine.send(post(server.url + "/waiting", timeout=0.1)))
         gave_up = await left(waiting, cancel=how == "cancelled")
         holding.let.set()
@@ -140,7 +143,7 @@ async def test_the_connection_of_an_expired_request_is_closed() -> None:
     holding = Holding()
 
     async with serving(holding) as server, rust(server.url) as engine:
-        response = await engine.send(post(server.url, timeout=0.1))
+        response = await engine.send(post(server.url, timeout=1.0))
         await asyncio.wait_for(holding.closed.wait(), PATIENCE)
 
     assert outcome(response) == ("total_timeout", "maybe_sent", None)
@@ -150,8 +153,8 @@ async def test_a_cancelled_request_goes_on_in_rust_until_its_deadline_and_no_fur
     holding = Holding()
 
     async with serving(holding) as server, rust(server.url) as engine:
-        sending = asyncio.create_task(engine.send(post(server.url, timeout=0.2)))
-        await holding.arrived.wait()
+        sending = asyncio.create_task(engine.send(post(server.url, timeout=1.0)))
+        await asyncio.wait_for(holding.arrived.wait(), PATIENCE)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
@@ -234,8 +237,8 @@ async def test_leaving_ends_what_is_under_way_with_an_error() -> None:
 
     async with serving(holding) as server:
         async with rust(server.url, tcp_connection={"limit": 1}) as engine:
-            first = asyncio.create_task(engine.send(post(server.url, timeout=0.3)))
-            await holding.arrived.wait()
+            first = asyncio.create_task(engine.send(post(server.url, timeout=1.0)))
+            await asyncio.wait_for(holding.arrived.wait(), PATIENCE)
             waiting = asyncio.create_task(engine.send(post(server.url)))
             await asyncio.sleep(0)
         responses = await asyncio.wait_for(asyncio.gather(first, waiting), PATIENCE)
@@ -257,7 +260,7 @@ async def test_leaving_closes_idle_connections() -> None:
         closed.set()
 
     async with serving(keep) as server:
-        async with rust(server.url) as engine:
+        async with rust(server.url, tcp_connection=ONE_FOR_LONG) as engine:
             await engine.send(post(server.url))
 
         await asyncio.wait_for(closed.wait(), PATIENCE)

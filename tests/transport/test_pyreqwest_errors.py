@@ -149,24 +149,24 @@ async def test_a_connection_that_takes_the_whole_time_may_have_been_one() -> Non
     assert outcome(response) == ("total_timeout", "maybe_sent", None)
 
 
-@pytest.mark.parametrize("connect_timeout", [0.05, 5.0])
+@pytest.mark.parametrize("connect_timeout", [0.5, 5.0])
 async def test_silence_is_a_read_timeout(connect_timeout: float) -> None:
     async with serving(silent) as server:
-        response = await ask(server.url, read_timeout=0.1, connect_timeout=connect_timeout)
+        response = await ask(server.url, read_timeout=1.0, connect_timeout=connect_timeout)
 
     assert outcome(response) == ("read_timeout", "maybe_sent", None)
 
 
 async def test_silence_in_the_body_is_a_read_timeout() -> None:
     async with serving(sending(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", then=silent)) as server:
-        response = await ask(server.url, read_timeout=0.1)
+        response = await ask(server.url, read_timeout=1.0)
 
     assert outcome(response) == ("read_timeout", "responded", 200)
 
 
 async def test_a_body_that_stalls_keeps_the_status() -> None:
     async with serving(sending(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", then=silent)) as server:
-        response = await ask(server.url, base_timeout=0.2)
+        response = await ask(server.url, base_timeout=1.0)
 
     assert outcome(response) == ("total_timeout", "responded", 200)
 

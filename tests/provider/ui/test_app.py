@@ -7,7 +7,6 @@ import re
 from importlib.metadata import version
 from typing import Any
 
-import httpx
 import pytest
 from aiohttp.web import Response
 
@@ -50,8 +49,7 @@ def test_who_may_not_read_the_dag_does_not_even_learn_what_there_is(web: Web, ta
 def test_the_name_of_another_dag_opens_nothing(web: Web, dag_id: str) -> None:
     """The name that is checked must be the one that is looked up, whatever else the address says."""
     query = {"run_id": RUN_ID, "task_id": "enrich", "dag_id": "reports"}
-    cookies = {"_token": web.token("stranger")}
-    answer = httpx.get(f"{web.url}/http-enrich/report/{dag_id}", params=query, cookies=cookies)
+    answer = web.ask(f"/http-enrich/report/{dag_id}", "stranger", params=query)
 
     assert answer.status_code in (403, 404)
 
@@ -61,7 +59,7 @@ def test_a_forged_token_is_no_login(web: Web) -> None:
     forged = {"Authorization": f"Bearer {head}.{body}.{'A' * 43}"}
     query = {"run_id": RUN_ID, "task_id": "enrich"}
 
-    answer = httpx.get(f"{web.url}/http-enrich/report/reports", params=query, headers=forged)
+    answer = web.ask("/http-enrich/report/reports", params=query, headers=forged)
 
     assert answer.status_code in (401, 403)
     assert "28,298" not in answer.text
@@ -152,7 +150,7 @@ def test_browsers_are_told_to_run_our_scripts_only_and_to_keep_nothing(web: Web)
 def test_page_refers_to_our_own_files_below_the_base_path(web: Web) -> None:
     """Without a host, which a proxy may have changed, and without a way out of the house."""
     references = set(re.findall(r'(?:src|href)="(.*?)"', web.report("enrich").text)) - {"data:,"}
-    answers = [httpx.get(str(httpx.URL(web.url).join(each))) for each in references]
+    answers = [web.ask(each.removeprefix("/airflow")) for each in references]
 
     assert len(answers) == 4
     assert all(each.startswith("/airflow/http-enrich/") for each in references)
@@ -160,8 +158,7 @@ def test_page_refers_to_our_own_files_below_the_base_path(web: Web) -> None:
 
 
 def test_airflow_lists_the_tab_below_its_base_path(web: Web) -> None:
-    cookies = {"_token": web.token("admin")}
-    plugins = httpx.get(f"{web.url}/api/v2/plugins", cookies=cookies).json()["plugins"]
+    plugins = web.ask("/api/v2/plugins", "admin").json()["plugins"]
 
     (ours,) = [each for each in plugins if each["name"] == "http_enrich"]
     (view,) = ours["external_views"]
@@ -171,14 +168,14 @@ def test_airflow_lists_the_tab_below_its_base_path(web: Web) -> None:
 
 def test_airflow_shows_both_links_of_the_task(web: Web) -> None:
     place = f"dags/reports/dagRuns/{RUN_ID}/taskInstances/enrich/links"
-    answer = httpx.get(f"{web.url}/api/v2/{place}", cookies={"_token": web.token("viewer")})
+    answer = web.ask(f"/api/v2/{place}", "viewer")
 
     assert set(answer.json()["extra_links"]) == {"Spark UI", "Enrichment report"}
     assert all(answer.json()["extra_links"].values())
 
 
 def test_spark_ui_that_has_ended_is_explained(web: Web) -> None:
-    answer = httpx.get(f"{web.url}/http-enrich/spark-ui")
+    answer = web.ask("/http-enrich/spark-ui")
 
     assert answer.status_code == 200
     assert "spark_history_server" in answer.text
@@ -188,15 +185,14 @@ def test_airflow_tests_a_connection(web: Web) -> None:
     with web_server(lambda _: Response(status=204)) as api:
         body = {"connection_id": "api", "conn_type": "http_enrich", "host": api.url, "password": "canary-7"}
         body["extra"] = '{"auth": "bearer"}'
-        cookies = {"_token": web.token("admin")}
-        answer = httpx.post(f"{web.url}/api/v2/connections/test", json=body, cookies=cookies, timeout=60)
+        answer = web.ask("/api/v2/connections/test", "admin", "POST", json=body)
 
     assert answer.json() == {"status": True, "message": "the API answers (HTTP status 204)"}
     assert api.headers[0]["Authorization"] == "Bearer canary-7"
 
 
 def test_airflow_offers_the_form_of_the_connection(web: Web) -> None:
-    hooks = httpx.get(f"{web.url}/ui/connections/hook_meta", cookies={"_token": web.token("admin")}).json()
+    hooks = web.ask("/ui/connections/hook_meta", "admin").json()
 
     (ours,) = [each for each in hooks if each["connection_type"] == "http_enrich"]
     assert ours["hook_name"] == "HTTP Enrich API"

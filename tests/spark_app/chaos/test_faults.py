@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
+from http_enrich_demo.processes import free_ports
 from tests.support.driver_process import driver
 from tests.support.recording_api import recording_api
 from tests.support.small_runs import CONNECTIONS, LOCAL, RETRY, SLOTS, committed, pipeline, table, truth
@@ -39,9 +39,9 @@ def test_an_api_that_is_down_for_a_while_costs_no_row(tmp_path: Path) -> None:
     rows = 600
     breaker = {"type": "circuit_breaker", "open_for": 1, "max_open_for": 2}
     retry = {**RETRY, "max_attempts": 30, "max_delay": 2, "base_delay": 0.5, "deadline": 300}
-    with recording_api(tmp_path, latency=0.02) as api:
+    (port,) = free_ports(1)
+    with recording_api(tmp_path, latency=0.02, port=port) as api:
         data = {**pipeline(tmp_path, api.url, rows), "middleware": [retry, breaker]}
-        port = urlsplit(api.url).port or 0
         with driver(tmp_path, data, LOCAL) as run:
             api.wait_for(rows // 4, lambda: run.ended)
             api.stop()

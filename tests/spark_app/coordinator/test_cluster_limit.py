@@ -37,10 +37,10 @@ def pipeline(folder: Path, url: str) -> dict[str, Any]:
     }
 
 
-def most_in_a_second(times: list[float]) -> int:
+def most_in(seconds: float, times: list[float]) -> int:
     found = first = 0
     for last, time in enumerate(times):
-        while time - times[first] >= 1.0:
+        while time - times[first] >= seconds:
             first += 1
         found = max(found, last - first + 1)
     return found
@@ -57,9 +57,10 @@ def test_two_executors_keep_to_one_limit_and_use_it_while_one_is_killed(tmp_path
     times = sorted(each.at for each in requests)
     steady = [at for at in times if times[0] + 3 <= at <= times[-1] - 3]
     rate = len(steady) / (steady[-1] - steady[0])
-    print(f"most in a second: {most_in_a_second(times)}, on average {rate:.1f} of {LIMIT}")
+    print(f"most in a second: {most_in(1, times)}, on average {rate:.1f} of {LIMIT}")
     # What is booked and used keeps to 1.015 (test_book.py). Between that and the API's own clock stands a
-    # busy machine, which moves requests together.
-    assert most_in_a_second(times) <= 1.2 * LIMIT
+    # busy machine, which moves requests together: those of the time for which it had stopped.
+    assert most_in(1, times) <= 1.5 * LIMIT
+    assert most_in(5, times) <= 1.1 * LIMIT * 5
     assert rate >= 0.7 * LIMIT
     assert len(requests) >= ROWS + 0.05 * ROWS  # retries are in the mix

@@ -51,7 +51,7 @@ def busy(app: Application, peer: Endings) -> None:
     """Have two workers wait for an answer on every one of their connections."""
     before = peer.held
     app.ask("hold", url=peer.url)
-    assert peer.wait(lambda: peer.held == before + 2 * LIMIT, 30)
+    assert peer.wait(lambda: peer.held == before + 2 * LIMIT, 300)
 
 
 def test_all_partitions_of_all_jobs_share_the_connections_of_their_worker(tmp_path: Path) -> None:

@@ -251,8 +251,8 @@ def test_closing_takes_no_longer_than_it_may(managers: list[WorkerResourceManage
     released = threading.Event()
     managers[0].loop.call_soon_threadsafe(released.wait, 20)
 
-    within(5, lambda: managers[0].close(timeout=0.05))
-    within(5, WorkerResourceManager.close_all)
+    within(15, lambda: managers[0].close(timeout=0.05))
+    within(15, WorkerResourceManager.close_all)
     released.set()
 
     assert managers[0] not in WorkerResourceManager._managers
@@ -303,12 +303,12 @@ def test_a_run_that_was_given_up_stays_so_and_does_not_end_the_next_one(
 def test_a_transport_that_cannot_be_built_leaves_no_thread_behind() -> None:
     """Spark tries the task again, which would add a thread each time."""
     plan = WorkerPlan.of(load({"transport": {"engine": "memory", "handler": "no_such_module:answer"}}))
-    before = threading.active_count()
+    before = set(threading.enumerate())
 
     with pytest.raises(ModuleNotFoundError):
         WorkerResourceManager.get(plan)
 
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.parametrize("engine", ["aiohttp", "pyreqwest"])

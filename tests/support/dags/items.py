@@ -56,7 +56,7 @@ items(
     "SELECT concat('${run.date}-', id) AS id, DATE'${run.date}' AS day FROM range(30)",
     {"max_error_rate": 0.5},
 )
-slow("items_marked_failed", 400)
+slow("items_marked_failed", 4000)
 slow("items_dying", 400, retries=1, retry_delay=timedelta(seconds=1))
 slow("items_orphaned", 2000, retries=1, retry_delay=timedelta(seconds=1))
-slow("items_timing_out", 4000, execution_timeout=timedelta(seconds=30))
+slow("items_timing_out", 4000, execution_timeout=timedelta(seconds=15))

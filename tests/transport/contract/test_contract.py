@@ -128,7 +128,7 @@ async def test_a_body_beyond_the_limit_is_an_error_and_the_next_one_is_not(name:
 
 
 async def test_a_silent_peer_ends_at_the_deadline(name: str) -> None:
-    async with peer(name, Answer(silent=True), base_timeout=0.2) as made:
+    async with peer(name, Answer(silent=True), base_timeout=0.5) as made:
         response = await made.engine.send(get(made))
 
     assert response.error is not None
@@ -138,7 +138,7 @@ async def test_a_silent_peer_ends_at_the_deadline(name: str) -> None:
 
 async def test_a_request_may_have_its_own_deadline(name: str) -> None:
     async with peer(name, Answer(silent=True), base_timeout=600) as made:
-        response = await made.engine.send(get(made, timeout=0.1))
+        response = await made.engine.send(get(made, timeout=0.5))
 
     assert response.error is not None
     assert response.error.kind == "total_timeout"

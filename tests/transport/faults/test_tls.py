@@ -101,7 +101,7 @@ async def test_a_version_older_than_configured_is_not_spoken(authority: Authorit
 )
 async def test_a_handshake_that_fails(peer: Peer, expected: Outcome) -> None:
     async with greeting(peer) as server:
-        response = await attempt(server.url, method="POST", connect_timeout=0.3)
+        response = await attempt(server.url, method="POST", connect_timeout=1)
 
     assert (outcome(response), server.connections) == (expected, 1)
 

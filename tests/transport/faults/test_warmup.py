@@ -154,7 +154,7 @@ async def test_as_many_connections_as_one_host_may_have() -> None:
 async def test_a_peer_that_does_not_answer_the_request(peer: Peer) -> None:
     """W1"""
     async with serving(peer) as server:
-        warm = {**WARM, "warmup_timeout": 0.2, "warmup": {"method": "GET"}}
+        warm = {**WARM, "warmup_timeout": 1, "warmup": {"method": "GET"}}
         async with engine_for(server.url, **warm) as engine:
             report = await engine.warmed_up()
 
@@ -167,7 +167,8 @@ async def test_an_engine_that_is_closed_while_warming_up(kind: str) -> None:
     with resolving(api_test=None):
         async with full_backlog() as full, greeting(silent) as stalled:
             url = {"tcp": full, "tls": stalled.url, "dns": "http://api.test/"}[kind]
-            async with asyncio.timeout(3), engine_for(url, **{**WARM, "warmup_timeout": 60}):
+            patient = {**WARM, "warmup_timeout": 60, "connect_timeout": 60}
+            async with asyncio.timeout(20), engine_for(url, **patient):
                 while not warming():  # noqa: ASYNC110 - it tells nobody
                     await asyncio.sleep(0)
             left = warming()
