@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from py4j.protocol import Py4JJavaError
@@ -18,22 +19,43 @@ class FileInfo(NamedTuple):
     below: str
 
 
+class _Disk(NamedTuple):
+    """A file system of Hadoop's, and the classes for it, looked up once: each look is a question to Java."""
+
+    files: Any
+    path: Any
+    text: Any
+    local: bool
+
+    @classmethod
+    def of(cls, spark: SparkSession, path: str) -> _Disk:
+        """Return the one that *path* is on."""
+        context: Any = spark.sparkContext
+        apache = context._jvm.org.apache
+        made = apache.hadoop.fs.Path
+        files = made(path).getFileSystem(context._jsc.hadoopConfiguration())
+        # Hadoop's checksum files of local files would be torn when a file is replaced.
+        local = files.getScheme() == "file"
+        return cls(files.getRawFileSystem() if local else files, made, apache.commons.io.IOUtils, local)
+
+
 class Folder:
     """A path, be it there or not; all of its errors are those of Hadoop, `Py4JJavaError`."""
 
-    def __init__(self, spark: SparkSession, path: str) -> None:
-        context: Any = spark.sparkContext
-        self._spark = spark
-        hadoop: Any = context._jvm.org.apache.hadoop.fs.Path(path)
-        files = hadoop.getFileSystem(context._jsc.hadoopConfiguration())
-        # Hadoop's checksum files of local files would be torn when a file is replaced.
-        self._local = files.getScheme() == "file"
-        self._files: Any = files.getRawFileSystem() if self._local else files
-        self._hadoop: Any = self._files.makeQualified(hadoop)
-        self.path = path
+    def __init__(self, spark: SparkSession, path: str, *, disk: _Disk | None = None) -> None:
+        self._spark, self.path = spark, path
+        self._disk = disk or _Disk.of(spark, path)
+        self._files: Any = self._disk.files
+
+    @cached_property
+    def _hadoop(self) -> Any:
+        return self._files.makeQualified(self._disk.path(self.path))
+
+    def _at(self, path: str) -> Folder:
+        return Folder(self._spark, path, disk=self._disk)
 
     def __truediv__(self, name: str) -> Folder:
-        return Folder(self._spark, f"{self.path.rstrip('/')}/{name}")
+        return self._at(f"{self.path.rstrip('/')}/{name}")
 
     def __str__(self) -> str:
         return self.path
@@ -43,10 +65,10 @@ class Folder:
         """The last part of the path."""
         return str(self._hadoop.getName())
 
-    @property
+    @cached_property
     def parent(self) -> Folder:
         """The folder that this one is in."""
-        return Folder(self._spark, str(self._hadoop.getParent()))
+        return self._at(str(self._hadoop.getParent()))
 
     def exists(self) -> bool:
         """Say whether there is a file or a folder."""
@@ -67,12 +89,13 @@ class Folder:
         if not self.exists():
             return []
         found, remote = [], self._files.listFiles(self._hadoop, True)
-        top = str(self._files.makeQualified(self._hadoop)).rstrip("/")
+        top = str(self._hadoop).rstrip("/")
         while remote.hasNext():
             status = remote.next()
-            below = str(status.getPath()).removeprefix(top).lstrip("/")
+            path = str(status.getPath())
+            below = path.removeprefix(top).lstrip("/")
             if not any(name.startswith(("_", ".")) and "=" not in name for name in below.split("/")):
-                found.append(FileInfo(str(status.getPath()), int(status.getLen()), below))
+                found.append(FileInfo(path, int(status.getLen()), below))
         return sorted(found)
 
     def make(self) -> None:
@@ -83,10 +106,9 @@ class Folder:
         """Return the text of the file, None if there is none."""
         if not self.exists():
             return None
-        jvm: Any = self._spark.sparkContext._jvm
         stream = self._files.open(self._hadoop)
         try:
-            return str(jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+            return str(self._disk.text.toString(stream, "UTF-8"))
         finally:
             stream.close()
 
@@ -103,7 +125,7 @@ class Folder:
     def claim(self, text: str) -> bool:
         """Write the file unless there is one already; of several who try at once one gets True."""
         self.parent.make()
-        if self._local:
+        if self._disk.local:
             with suppress(FileExistsError):
                 # Hadoop looks first and writes then, which is two steps on a local disk.
                 handle = os.open(self._hadoop.toUri().getPath(), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -132,6 +154,8 @@ class Folder:
 
     def delete_empty(self) -> None:
         """Delete the folder if there is nothing in it."""
+        if self.names():
+            return
         with suppress(Py4JJavaError):
             self._files.delete(self._hadoop, False)
 

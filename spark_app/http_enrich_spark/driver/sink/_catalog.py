@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -20,6 +21,7 @@ class FileTable:
         session: Any = spark._jsparkSession
         self._spark, self.name = spark, name
         self._jvm: Any = spark.sparkContext._jvm
+        self._hadoop_path = self._jvm.org.apache.hadoop.fs.Path
         self._catalog = session.sessionState().catalog()
         self._identifier = session.sessionState().sqlParser().parseTableIdentifier(name)
         self._metadata = self._catalog.getTableMetadata(self._identifier)
@@ -69,7 +71,7 @@ class FileTable:
         return plain and own and parted and _same(schema, self._schema) and self._is_in_one_place()
 
     def _partitions(self) -> list[str]:
-        return [str(name) for name in self._java(self._metadata.partitionColumnNames())]
+        return [str(name) for name in _each(self._metadata.partitionColumnNames())]
 
     def _tracks_partitions(self) -> bool:
         return bool(self._partitions()) and bool(self._metadata.tracksPartitionsInCatalog())
@@ -80,17 +82,21 @@ class FileTable:
             return True
         found = self._catalog.listPartitions(self._identifier, self._jvm.scala.Option.empty())
         top = self._path(self._metadata).rstrip("/")
-        return all(self._path(each).startswith(f"{top}/") for each in self._java(found))
+        return all(self._path(each).startswith(f"{top}/") for each in _each(found))
 
     def _path(self, owner: Any) -> str:
-        return str(self._jvm.org.apache.hadoop.fs.Path(owner.location()).toString())
+        return str(self._hadoop_path(owner.location()).toString())
 
     def _options(self) -> dict[str, str]:
-        found = self._java(self._metadata.storage().properties())
-        return {str(name): str(found[name]) for name in found if name not in ("path", "serialization.format")}
+        found = [
+            (str(each._1()), str(each._2())) for each in _each(self._metadata.storage().properties().toSeq())
+        ]
+        return {name: value for name, value in found if name not in ("path", "serialization.format")}
 
-    def _java(self, scala: Any) -> Any:
-        return self._jvm.scala.jdk.javaapi.CollectionConverters.asJava(scala)
+
+def _each(scala: Any) -> Iterator[Any]:
+    """Yield what is in a sequence of Scala's, whose own iterator ends with an exception, which is dear."""
+    return (scala.apply(index) for index in range(scala.size()))
 
 
 def _same(rows: StructType, table: StructType) -> bool:
