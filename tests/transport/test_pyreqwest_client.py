@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from http_enrich_transport import TransportRequest
 from http_enrich_transport._secret import SecretText
 from tests.support.peer import OK, Peer, closed_port, greeting, sending, serving, silent
 from tests.support.rust import ask, outcome, rust
@@ -239,3 +244,24 @@ async def test_http2_is_offered_if_asked_for(server_side: ssl.SSLContext, pem: s
 
     assert outcome(response) == FAILED
     assert server.heads[0].startswith(b"PRI * HTTP/2.0\r\n")
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone has it")
+async def test_no_limit_of_the_library_ends_what_ours_allow() -> None:
+    """Its own would end a connection, or an attempt at one, after 30 s."""
+    async with serving(OK) as server, rust(server.url) as engine:
+        await engine.send(TransportRequest("GET", server.url))
+        limits = [
+            each.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for each in sockets_to(server.url)
+        ]
+
+    assert limits == [0]
+
+
+def sockets_to(url: str) -> Iterator[socket.socket]:
+    """Yield what this process has open to the peer at *url*."""
+    for entry in Path("/proc/self/fd").iterdir():
+        if entry.is_symlink() and entry.readlink().name.startswith("socket:"):
+            with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as each:
+                if each.family == socket.AF_INET and each.getpeername()[1] == urlsplit(url).port:
+                    yield each

@@ -27,6 +27,7 @@ def build_client(config: PyreqwestEngineConfig) -> Client:
         .default_headers({"Accept-Encoding": accept_encoding(), "User-Agent": USER_AGENT})
         .follow_redirects(False)
         .connect_timeout(timedelta(seconds=config.connect_timeout))
+        .tcp_user_timeout(None)  # its default would end what takes 30 s, whatever our limits say
         .pool_max_idle_per_host(config.tcp_connection.limit)
         .pool_idle_timeout(timedelta(seconds=config.tcp_connection.keepalive_timeout))
         .http2(config.http2)
