@@ -178,6 +178,22 @@ async def test_a_peer_that_is_never_silent_and_never_done(peer: Peer, expected: 
     assert (outcome(response), server.requests) == (expected, 1)
 
 
+async def test_each_byte_ends_a_silence() -> None:
+    """An answer may take longer than a silence may."""
+
+    async def hesitant(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+        for _ in range(6):
+            await asyncio.sleep(0.25)
+            writer.write(b"x")
+            await writer.drain()
+
+    async with serving(hesitant) as server:
+        response = await attempt(server.url, read_timeout=1.2)
+
+    assert (outcome(response), response.body) == ((None, "responded", 200), b"xxxxxx")
+
+
 async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer one request; hang up on the next."""
     writer.write(OK)
