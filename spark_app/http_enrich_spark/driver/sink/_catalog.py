@@ -19,8 +19,8 @@ class FileTable:
 
     def __init__(self, spark: SparkSession, name: str) -> None:
         session: Any = spark._jsparkSession
-        self._spark, self.name = spark, name
-        self._jvm: Any = spark.sparkContext._jvm
+        context: Any = spark.sparkContext
+        self._spark, self.name, self._jvm = spark, name, context._jvm
         self._hadoop_path = self._jvm.org.apache.hadoop.fs.Path
         self._catalog = session.sessionState().catalog()
         self._identifier = session.sessionState().sqlParser().parseTableIdentifier(name)
