@@ -47,6 +47,7 @@ def web_settings(port: int, worker_log_port: int, trigger_log_port: int) -> dict
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         # How soon a task hears that it was cleared or marked as failed: after up to five seconds by default.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "15",  # of which three, in five seconds each, end a task
         # The defaults are fixed ports, over which two Airflows on one machine would fall.
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log_port),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log_port),

@@ -51,8 +51,9 @@ def stop(process: subprocess.Popen[bytes], grace: float) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return that many loopback ports which are free, and which nobody is given who asks for any port."""
+    """Return that many different loopback ports which are free, and stay so until a server has started."""
     found: set[int] = set()
+    # Linux gives those from 32768 on to whoever wants any, and Airflow takes half a minute to bind its own.
     while len(found) < count:
         port = random.randrange(20_000, 32_000)
         with suppress(OSError), socket.socket() as each:

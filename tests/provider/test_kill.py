@@ -21,7 +21,7 @@ from tests.support.small_runs import committed
 from tests.support.task_process import SECONDS, TaskProcess, task_process
 
 ROWS, BATCH, SLOTS = 320, 8, 2
-LARGEST = 18
+LARGEST = 15
 """Rows of one of its partitions: the ids are hashed to partitions of `BATCH` rows on average."""
 
 GRACE = 5.0

@@ -36,6 +36,7 @@ SETTINGS = {
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
     # No runs but those that a test asks for; else a DAG that is switched on first does yesterday.
     "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+    # How often it is looked for tasks whose process is gone.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
 }
 SPARK = {

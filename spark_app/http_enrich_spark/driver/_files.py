@@ -154,9 +154,10 @@ class Folder:
 
     def delete_empty(self) -> None:
         """Delete the folder if there is nothing in it."""
-        if self.names():
-            return
         with suppress(Py4JJavaError):
+            # Asked first, since an exception of Java's takes longer than the question.
+            if self._files.listStatusIterator(self._hadoop).hasNext():
+                return
             self._files.delete(self._hadoop, False)
 
     @staticmethod

@@ -138,7 +138,7 @@ def test_a_task_that_takes_too_long_takes_the_application_with_it(
     airflow.wait_for(lambda: not processes_of(dag_id), "the processes of the application", seconds=20)
 
     assert airflow.task(dag_id, run_id)["state"] == "failed"
-    assert airflow.report(dag_id, run_id)["error"].startswith("execution_timeout of 0:00:15 is over")
+    assert airflow.report(dag_id, run_id)["error"].startswith("execution_timeout of 0:00:30 is over")
     assert len(asked(items, dag_id)) < 4000
     assert not (airflow.data / dag_id).exists()
 

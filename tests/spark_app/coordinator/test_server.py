@@ -9,9 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from http_enrich_middleware import (
-    RunState,
-)
+from http_enrich_middleware import RunState
 from http_enrich_spark.coordinator import (
     Client,
     Link,

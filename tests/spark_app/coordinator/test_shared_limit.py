@@ -8,9 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from http_enrich_middleware import (
-    RunState,
-)
+from http_enrich_middleware import RunState
 from http_enrich_spark.coordinator import (
     Client,
     Link,

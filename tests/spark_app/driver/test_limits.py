@@ -141,7 +141,7 @@ def test_a_deadline_ends_a_run_whose_workers_do_not_reach_the_driver(
     # The coordinator is then said to be where it does not listen.
     elsewhere = spark.sparkContext.getConf().set("spark.driver.host", "127.0.0.2")
     monkeypatch.setattr(_contact, "SILENCE", 1.0)
-    monkeypatch.setattr(_try, "GRACE", -60.0)  # after a base_timeout
+    monkeypatch.setattr(_try, "GRACE", -60.0)  # takes base_timeout off again: cancelled at once
     with web_server(slow) as api:
         run(spark, pipeline(tmp_path / "before", api.url))  # the first run takes its time to start workers
         limits = {"concurrency": 1, "batch_size": 5, "deadline": 10}

@@ -59,4 +59,4 @@ items(
 slow("items_marked_failed", 4000)
 slow("items_dying", 400, retries=1, retry_delay=timedelta(seconds=1))
 slow("items_orphaned", 2000, retries=1, retry_delay=timedelta(seconds=1))
-slow("items_timing_out", 4000, execution_timeout=timedelta(seconds=15))
+slow("items_timing_out", 4000, execution_timeout=timedelta(seconds=30))

@@ -178,14 +178,20 @@ async def test_a_peer_that_is_never_silent_and_never_done(peer: Peer, expected: 
     assert (outcome(response), server.requests) == (expected, 1)
 
 
-async def test_each_byte_ends_a_silence() -> None:
-    """An answer may take longer than a silence may."""
+@pytest.mark.parametrize(
+    "at_once", [b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", b""], ids=["body", "head"]
+)
+async def test_each_byte_ends_a_silence(at_once: bytes) -> None:
+    """An answer, or its head, may take longer than a silence may."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nxxxxxx"
+    slowly = answer.removeprefix(at_once)
 
     async def hesitant(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
-        for _ in range(6):
+        writer.write(at_once)
+        size = -(-len(slowly) // 6)
+        for start in range(0, len(slowly), size):
             await asyncio.sleep(0.25)
-            writer.write(b"x")
+            writer.write(slowly[start : start + size])
             await writer.drain()
 
     async with serving(hesitant) as server:

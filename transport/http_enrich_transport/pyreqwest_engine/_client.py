@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from typing import Literal
 
@@ -27,13 +28,12 @@ def build_client(config: PyreqwestEngineConfig) -> Client:
         .default_headers({"Accept-Encoding": accept_encoding(), "User-Agent": USER_AGENT})
         .follow_redirects(False)
         .connect_timeout(timedelta(seconds=config.connect_timeout))
-        .tcp_user_timeout(None)  # its default would end what takes 30 s, whatever our limits say
         .pool_max_idle_per_host(config.tcp_connection.limit)
         .pool_idle_timeout(timedelta(seconds=config.tcp_connection.keepalive_timeout))
         .http2(config.http2)
         .no_proxy()  # those of the environment
     )
-    builder = _undecoded(builder)
+    builder = _patient(_undecoded(builder))
     if config.read_timeout is not None:
         builder = builder.read_timeout(timedelta(seconds=config.read_timeout))
     if config.proxy is not None:
@@ -44,6 +44,12 @@ def build_client(config: PyreqwestEngineConfig) -> Client:
 def _undecoded(builder: ClientBuilder) -> ClientBuilder:
     # A bomb would be decoded without a limit.
     return builder.gzip(False).brotli(False).zstd(False).deflate(False)
+
+
+def _patient(builder: ClientBuilder) -> ClientBuilder:
+    # By default it gives up after 30 s without a word from the peer's network, whatever connect_timeout says.
+    # Linux alone has that limit, and the method refuses to be called elsewhere.
+    return builder.tcp_user_timeout(None) if sys.platform == "linux" else builder
 
 
 def _with_tls(builder: ClientBuilder, tls: TlsConfig) -> ClientBuilder:

@@ -96,7 +96,8 @@ class FileTable:
 
 def _each(scala: Any) -> Iterator[Any]:
     """Yield what is in a sequence of Scala's, whose own iterator ends with an exception, which is dear."""
-    return (scala.apply(index) for index in range(scala.size()))
+    indexed = scala.toIndexedSeq()
+    return (indexed.apply(index) for index in range(indexed.size()))
 
 
 def _same(rows: StructType, table: StructType) -> bool:
