@@ -15,6 +15,7 @@ from http_enrich_spark.bundle import application, build_py_files
 from http_enrich_spark.config import RunInfo
 from http_enrich_spark.submission import CONNECTIONS, Report, Submission, write_privately
 from tests.support.pipelines import pipeline
+from tests.support.spark_archive import OPTIONS
 
 ANSWER = """
 import http_enrich_transport
@@ -55,6 +56,7 @@ def drive(folder: Path, changes: dict[str, Any]) -> Ended:
     write_privately(sandbox / CONNECTIONS, json.dumps(connections).encode())
     yarn = {
         "PATH": os.environ["PATH"],
+        "JDK_JAVA_OPTIONS": OPTIONS,
         "PYTHONPATH": f"http_enrich.zip:{sandbox}",
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_SUBMIT_ARGS": "--master local[1] --conf spark.ui.enabled=false pyspark-shell",
