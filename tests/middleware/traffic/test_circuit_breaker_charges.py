@@ -15,6 +15,16 @@ from tests.support.chain import FakeTime, answer, answering, failure, row
 QUICK = Config(window=4, min_requests=2, probes=2)
 
 
+def timing_out(time: FakeTime, after: float) -> MemoryEngine:
+    """Return an engine of which nothing is heard until so many seconds are over."""
+
+    def late(_: TransportRequest) -> TransportResponse:
+        time.now += after
+        return failure("total_timeout", Sent.MAYBE_SENT)
+
+    return MemoryEngine(late)
+
+
 @pytest.mark.parametrize(
     ("response", "opens"),
     [
@@ -54,12 +64,7 @@ async def test_only_what_speaks_against_the_api_is_charged(response: TransportRe
 
 async def test_a_timeout_that_the_rows_own_deadline_made_is_not_charged() -> None:
     time = FakeTime()
-
-    def late(_: TransportRequest) -> TransportResponse:
-        time.now += 2
-        return failure("total_timeout", Sent.MAYBE_SENT)
-
-    engine = MemoryEngine(late)
+    engine = timing_out(time, after=2)
     chain = build_chain([QUICK], engine, time.runtime)
     for _ in range(5):
         exchange = row()
@@ -88,12 +93,7 @@ async def test_who_had_a_fair_chance_is_charged(kind: str, left: float, waited: 
 
 async def test_a_permit_that_came_late_takes_from_the_time_that_the_api_had() -> None:
     time = FakeTime()
-
-    def late(_: TransportRequest) -> TransportResponse:
-        time.now += 1
-        return failure("total_timeout", Sent.MAYBE_SENT)
-
-    engine = MemoryEngine(late)
+    engine = timing_out(time, after=1)
     chain = build_chain(
         [QUICK, rate_limit.Config(max_requests_per_second=0.05, scope="worker")], engine, time.runtime
     )
