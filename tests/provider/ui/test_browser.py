@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, ViewportSize, expect
 
 from tests.support import reports
 from tests.support.airflow_web import DAG_ID, RUN_ID, Web
@@ -16,6 +16,7 @@ SCREENSHOTS = Path(__file__).resolve().parents[3] / "build" / "screenshots"
 PATIENCE = 120_000
 """Milliseconds; a loaded machine is no reason to fail."""
 CHARTS = 5
+PHONE: ViewportSize = {"width": 390, "height": 800}
 
 Open = Callable[[str], Page]
 
@@ -89,9 +90,10 @@ def test_nothing_that_an_api_says_is_run(open_page: Open, complaints: list[str],
 
 def test_a_phone_shows_all_of_it(open_page: Open, theme: str) -> None:
     page = open_page(report("enrich"))
-    page.set_viewport_size({"width": 390, "height": 800})
+    page.set_viewport_size(PHONE)
     page.locator(f":root[data-drawn={theme}]").wait_for(state="attached")
-    page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")  # charts follow
+    # Charts follow the width a moment later.
+    expect(page.locator(":root")).to_have_js_property("scrollWidth", PHONE["width"], timeout=PATIENCE)
     page.screenshot(path=SCREENSHOTS / f"report-phone-{theme}.png", full_page=True)
 
 
