@@ -27,13 +27,15 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._static: dict[str, None] = {}
+        self._private: dict[str, None] = {}
         self._renewed: dict[str, list[str]] = {}
         self._forms: tuple[str, ...] = ()
+        self._in_answers: tuple[tuple[str, str], ...] = ()
         self.add(*secrets)
 
-    def add(self, *secrets: str) -> None:
-        """Hide *secrets* from now on."""
-        self._static.update(dict.fromkeys(secrets))
+    def add(self, *secrets: str, private: bool = False) -> None:
+        """Hide *secrets* from now on; *private* ones open nothing, and stay in what an API answers."""
+        (self._private if private else self._static).update(dict.fromkeys(secrets))
         self._collect()
 
     def renew(self, owner: str, secret: str) -> None:
@@ -46,6 +48,18 @@ class Redactor:
         for form in self._forms:
             if form in text:
                 text = text.replace(form, HIDDEN)
+        return text
+
+    def answer(self, text: str) -> str:
+        """
+        Return what an API has answered with `***` for every secret in it, and no hole beside.
+
+        What is private may be any word. A secret of digits may be any number, and JSON would be none without
+        it, so it is taken out where it is a whole text.
+        """
+        for form, instead in self._in_answers:
+            if form in text:
+                text = text.replace(form, instead)
         return text
 
     def url(self, url: str) -> str:
@@ -61,9 +75,16 @@ class Redactor:
 
     def _collect(self) -> None:
         known = [*self._static, *(each for renewed in self._renewed.values() for each in renewed)]
-        forms = {form for secret in known if len(secret) >= MIN_LENGTH for form in secret_forms(secret)}
-        # A secret that contains another one goes first, else its rest would stay.
-        self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+        self._forms = _forms([*known, *self._private])
+        self._in_answers = tuple(
+            (f'"{form}"', f'"{HIDDEN}"') if form.isdecimal() else (form, HIDDEN) for form in _forms(known)
+        )
+
+
+def _forms(secrets: Iterable[str]) -> tuple[str, ...]:
+    forms = {form for secret in secrets if len(secret) >= MIN_LENGTH for form in secret_forms(secret)}
+    # A secret that contains another one goes first, else its rest would stay.
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
 def secret_forms(secret: str) -> set[str]:

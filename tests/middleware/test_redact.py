@@ -34,6 +34,22 @@ def test_a_secret_of_three_letters_does_not_blot_out_every_text() -> None:
     assert Redactor(["the"]).text("the weather") == "the weather"
 
 
+def test_a_word_that_says_who_we_are_is_no_hole_in_what_an_api_answers() -> None:
+    redactor = Redactor(["canary-7"])
+    redactor.add("Iceland", private=True)
+
+    assert redactor.text("Iceland has canary-7") == "*** has ***"
+    assert redactor.answer("Iceland has canary-7") == "Iceland has ***"
+
+
+def test_a_secret_of_digits_leaves_the_numbers_of_an_answer_alone() -> None:
+    """JSON without a number would be none."""
+    redactor = Redactor(["2024"])
+
+    assert redactor.answer('{"since": 2024, "pin": "2024"}') == '{"since": 2024, "pin": "***"}'
+    assert redactor.text("since 2024") == "since ***"
+
+
 def test_a_secret_can_become_known_later() -> None:
     redactor = Redactor()
     redactor.add("canary-7")

@@ -59,4 +59,4 @@ def endpoint(
 def written(template: Any) -> str:
     """Return what *template* says, secret or not, with its references as they are written."""
     assert isinstance(template, Template)
-    return "".join(part.text if isinstance(part, Reference) else part for part in template.parts)
+    return "".join(part.text if isinstance(part, Reference) else part for part in template.revealed)

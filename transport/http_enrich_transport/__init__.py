@@ -12,7 +12,7 @@ from ._loop import new_event_loop
 from ._messages import TransportRequest, TransportResponse, header_map
 from ._redact import redact_url
 from ._registry import TransportEngineFactory, TransportRuntimeFactory, parse_transport
-from ._secret import RESOLVED, SecretText
+from ._secret import RESOLVED, PrivateText, SecretText
 from ._settings import Bytes, Count, Seconds, Settings, at_key, split_http_url
 from .config import (
     AiohttpEngineConfig,
@@ -41,6 +41,7 @@ __all__ = [
     "EgressConfig",
     "MemoryEngine",
     "MemoryEngineConfig",
+    "PrivateText",
     "ProxyConfig",
     "PyreqwestEngineConfig",
     "Seconds",

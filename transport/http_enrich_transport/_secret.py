@@ -30,6 +30,14 @@ class SecretText(Secret[str]):
         return core_schema.with_info_plain_validator_function(_validate)
 
 
+class PrivateText(SecretText):
+    """
+    A secret that says who somebody is, and opens nothing: a login, say.
+
+    It may be any word, so it is hidden in what we say, but not taken out of what an API answers.
+    """
+
+
 def _validate(value: Any, info: ValidationInfo) -> SecretText:
     if isinstance(value, str) and info.context == RESOLVED:
         value = SecretText(value)

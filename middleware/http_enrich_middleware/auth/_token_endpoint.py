@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 from pydantic import AfterValidator, Field, model_validator
 
 from http_enrich_middleware import RefusedError, WorkerRuntime, origin_of
-from http_enrich_transport import SecretText, TransportRequest, refuse, split_http_url
+from http_enrich_transport import PrivateText, SecretText, TransportRequest, refuse, split_http_url
 
 from ._credentials import AuthConfig
 from ._token_answer import Answer, read_answer
@@ -162,8 +162,10 @@ def _identity(config: TokenEndpointConfig) -> tuple[str, str, str]:
 
 def hide(runtime: WorkerRuntime, *values: SecretText | str | None) -> None:
     """Make the secret ones of *values* known to the redactor, as they are and as they stand in a form."""
-    secrets = [each.get_secret_value() for each in values if isinstance(each, SecretText)]
-    runtime.redactor.add(*secrets, *map(quote_plus, secrets))
+    for each in values:
+        if isinstance(each, SecretText):
+            secret = each.get_secret_value()
+            runtime.redactor.add(secret, quote_plus(secret), private=isinstance(each, PrivateText))
 
 
 def _hide(config: TokenEndpointConfig, runtime: WorkerRuntime) -> None:

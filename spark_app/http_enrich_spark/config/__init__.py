@@ -11,7 +11,7 @@ from ._problems import PipelineError, Problem
 from ._recipe import Recipe
 from ._references import CONNECTION_FIELDS, Reference, connection_ids
 from ._run_key import RunKey, differences, plain
-from ._secrets import secret_texts
+from ._secrets import secret_texts, secrets
 from ._template import Template
 from ._yaml import Document, read_document
 
@@ -44,4 +44,5 @@ __all__ = [
     "read_document",
     "secret_texts",
     "secret_values",
+    "secrets",
 ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path as FilePath
 from typing import Any
 
-from http_enrich_transport import SecretText, did_you_mean
+from http_enrich_transport import PrivateText, SecretText, did_you_mean
 
 from . import _connections
 from ._problems import Path, Problem
@@ -97,7 +97,7 @@ class Scope:
             "file": _file,
         }
         value = resolvers[reference.namespace](reference.name)
-        return SecretText(value) if _is_secret(reference, path) else value
+        return _kind(reference, path)(value) if _is_secret(reference, path) else value
 
     def _variable(self, name: str) -> Any:
         if name not in self.variables:
@@ -178,6 +178,13 @@ def _is_secret(reference: Reference, path: Path) -> bool:
     return reference.namespace == "file" or (reference.namespace == "env" and _looks_secret(path))
 
 
+def _kind(reference: Reference, path: Path) -> type[SecretText]:
+    """Return what the secret of *reference* is: one that opens something, or a word that says who we are."""
+    field = reference.name.rpartition(".")[2]
+    named = any(_SECRET_FIELD.search(str(name)) for name in (field, *path[-1:]))
+    return SecretText if reference.namespace != "conn" or named or _looks_secret(path) else PrivateText
+
+
 def _sent(path: Path) -> bool:
     """Say whether the text at *path* is sent and not shown, so that it may be a secret."""
     return row_allowed(path) and path[1] != "path"
@@ -197,16 +204,17 @@ def _fill_text(text: str, path: Path, scope: Scope) -> Any:
     ]
     if len(parts) == 1 and not isinstance(parts[0], str | SecretText | Reference):
         return _literal(parts[0]) if template else parts[0]
-    secret = any(isinstance(part, SecretText) for part in parts)
-    written = [part if isinstance(part, Reference) else _write(part) for part in parts]
-    if template:
-        return Template(*written, secret=secret)
-    plain = "".join(str(part) for part in written)
-    return SecretText(plain) if secret else plain
+    written = [part if isinstance(part, Reference | SecretText) else as_text(part) for part in parts]
+    return Template(*written) if template else _joined(written)
 
 
-def _write(part: Any) -> str:
-    return part.get_secret_value() if isinstance(part, SecretText) else as_text(part)
+def _joined(parts: Sequence[Any]) -> str | SecretText:
+    """Return *parts* as one text, as secret as the most secret of them."""
+    kinds = {type(part) for part in parts if isinstance(part, SecretText)}
+    text = "".join(part.get_secret_value() if isinstance(part, SecretText) else str(part) for part in parts)
+    if not kinds:
+        return text
+    return SecretText(text) if SecretText in kinds else PrivateText(text)
 
 
 def _literal(value: Any) -> Any:

@@ -12,16 +12,21 @@ from http_enrich_transport import SecretText
 from ._template import Template
 
 
-def secret_texts(value: Any) -> Iterator[str]:
-    """Yield every secret text below *value*, be it from a connection, a file or the environment."""
+def secret_texts(value: Any) -> set[str]:
+    """Return every secret text below *value*, be it from a connection, a file or the environment."""
+    return {each.get_secret_value() for each in secrets(value)}
+
+
+def secrets(value: Any) -> Iterator[SecretText]:
+    """Yield every secret below *value*."""
     if isinstance(value, SecretText):
-        yield value.get_secret_value()
-    elif isinstance(value, Template) and value.secret:
-        yield from (part for part in value.parts if isinstance(part, str))
+        yield value
+    elif isinstance(value, Template):
+        yield from secrets(value.parts)
     elif isinstance(value, BaseModel):
-        yield from secret_texts(list(vars(value).values()))
+        yield from secrets(list(vars(value).values()))
     elif isinstance(value, Mapping):
-        yield from secret_texts(list(value.values()))
+        yield from secrets(list(value.values()))
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from secret_texts(item)
+            yield from secrets(item)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
@@ -12,23 +12,32 @@ from http_enrich_transport import SecretText
 
 from ._references import Reference, rewrite, split
 
-Part = str | Reference
+Part = str | SecretText | Reference
 
 
 class Template:
     """
-    Literal texts and references to columns, in order.
+    Literal texts, secrets and references to columns, in order.
 
     A template is kept as parts, never as a text to be read again: whatever a
-    variable, a secret or a connection brought along stays literal. It is secret
-    when a secret went into it, and then shows as `***`.
+    variable, a secret or a connection brought along stays literal. Its secrets show as `***`.
     """
 
-    __slots__ = ("parts", "secret")
+    __slots__ = ("parts",)
 
-    def __init__(self, *parts: Part, secret: bool = False) -> None:
+    def __init__(self, *parts: Part) -> None:
         self.parts = _merged(parts)
-        self.secret = secret
+
+    @property
+    def secret(self) -> bool:
+        """Whether there is a secret in it."""
+        return any(isinstance(part, SecretText) for part in self.parts)
+
+    @property
+    def revealed(self) -> tuple[str | Reference, ...]:
+        """The parts with secrets as they are, for whoever sends them."""
+        parts = [part.get_secret_value() if isinstance(part, SecretText) else part for part in self.parts]
+        return tuple(part for part in _merged(parts) if not isinstance(part, SecretText))
 
     @property
     def columns(self) -> list[str]:
@@ -40,20 +49,19 @@ class Template:
         """The whole text where nothing is left to fill in."""
         if self.columns:
             return None
-        return "".join(part for part in self.parts if isinstance(part, str))
+        return "".join(part for part in self.revealed if isinstance(part, str))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Template) and (self.parts, self.secret) == (other.parts, other.secret)
+        return isinstance(other, Template) and self.parts == other.parts
 
     def __hash__(self) -> int:
-        return hash((self.parts, self.secret))
+        return hash(self.parts)
 
     def __repr__(self) -> str:
-        shown = "".join(part.text if isinstance(part, Reference) else part for part in self.parts)
-        return "***" if self.secret else shown
+        return "".join(part.text if isinstance(part, Reference) else str(part) for part in self.parts)
 
-    def __reduce__(self) -> tuple[Callable[..., Template], tuple[Any, ...]]:
-        return _rebuilt, (self.parts, self.secret)
+    def __reduce__(self) -> tuple[Callable[..., Template], tuple[Part, ...]]:
+        return Template, self.parts
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -67,7 +75,7 @@ def as_template(value: Any) -> Template:
     if isinstance(value, Template):
         return value
     if isinstance(value, SecretText):
-        return Template(value.get_secret_value(), secret=True)
+        return Template(value)
     if isinstance(value, str):
         return Template(*split(value))
     if isinstance(value, bool | int | float):
@@ -89,7 +97,7 @@ def as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _merged(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+def _merged(parts: Iterable[Part]) -> tuple[Part, ...]:
     """Join neighbouring literals."""
     merged: list[Part] = []
     for part in parts:
@@ -98,7 +106,3 @@ def _merged(parts: tuple[Part, ...]) -> tuple[Part, ...]:
         elif part != "":
             merged.append(part)
     return tuple(merged)
-
-
-def _rebuilt(parts: tuple[Part, ...], secret: bool) -> Template:
-    return Template(*parts, secret=secret)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
-from http_enrich_middleware import Redactor, WorkerRuntime
+from http_enrich_middleware import WorkerRuntime
 from http_enrich_spark.config import PipelineConfig, RunInfo
 from http_enrich_spark.coordinator import Coordinator
 from http_enrich_spark.worker import WorkerPlan
@@ -26,7 +26,7 @@ def coordinator(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> Co
         base_timeout=config.transport.base_timeout,
         pipeline=config.name,
         window=run.window,
-        redactor=Redactor(WorkerPlan.of(config).secrets),
+        redactor=WorkerPlan.of(config).redactor,
     )
     settings = spark.sparkContext.getConf()
     asks = any(each.asks_for_tokens for each in config.middleware)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from http_enrich_middleware import Redactor, WorkerRuntime, build_chain
+from http_enrich_middleware import WorkerRuntime, build_chain
 from http_enrich_spark.config import PipelineConfig
 from http_enrich_spark.worker import WorkerPlan
 from http_enrich_transport import MemoryEngine
@@ -17,7 +17,7 @@ def check_middleware(config: PipelineConfig) -> None:
     A key that is no key, a library or a package that is not installed: the driver
     has what the executors have, and knows before a cluster is at work. Raises `RunError`.
     """
-    redactor = Redactor(WorkerPlan.of(config).secrets)
+    redactor = WorkerPlan.of(config).redactor
     runtime = WorkerRuntime(base_url=config.endpoint.base_url, pipeline=config.name, redactor=redactor)
     for position, each in enumerate(config.middleware):
         try:

@@ -17,6 +17,7 @@ from ._files import Folder
 from ._outlets import sinks_of
 from ._redrive import Redrive
 from ._report import Report, repeated_report
+from ._slots import is_on
 from ._summary import RunSummary
 from ._try import Try
 from .ledger import Done, Ledger, last_done, last_failures, read
@@ -99,7 +100,7 @@ def redrive_run(
 
 def _check_session(spark: SparkSession, config: PipelineConfig) -> None:
     keyed = any(each.type == "idempotency_key" for each in config.middleware)
-    if spark.sparkContext.getConf().get("spark.speculation", "false") == "true" and not keyed:
+    if is_on(spark.sparkContext.getConf(), "spark.speculation") and not keyed:
         msg = (
             "set spark.speculation=false, or list the middleware idempotency_key: speculative copies of a "
             "task send its requests twice"

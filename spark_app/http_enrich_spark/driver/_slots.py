@@ -1,4 +1,4 @@
-"""How many tasks Spark may have at work at once."""
+"""What Spark's settings say about tasks: how many may be at work at once, and whether twice."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ def slots_of(spark: SparkSession) -> int:
 
 def slots_to_come(settings: SparkConf) -> int:
     """Return how many tasks the most executors that *settings* allow can run; 0 if they name no number."""
-    dynamic = settings.get("spark.dynamicAllocation.enabled", "false") == "true"
+    dynamic = is_on(settings, "spark.dynamicAllocation.enabled")
     most = settings.get("spark.dynamicAllocation.maxExecutors" if dynamic else "spark.executor.instances", "")
     if not most.isdecimal():
         return 0
     cores = int(settings.get("spark.executor.cores", "1")) // int(settings.get("spark.task.cpus", "1"))
     return int(most) * cores
+
+
+def is_on(settings: SparkConf, name: str) -> bool:
+    """Say whether the setting *name* is true, as Spark reads it: `True`, as Python writes it, is."""
+    return (settings.get(name) or "").strip().lower() == "true"

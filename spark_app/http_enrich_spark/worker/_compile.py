@@ -38,7 +38,7 @@ def columns_of(value: Any) -> list[str]:
 
 def compile_text(template: Template, columns: Columns) -> Render:
     """Compile *template* into a function that fills in a row's values as they are."""
-    return _compile(template.parts, columns, lambda text: text, lambda text: text)
+    return _compile(template.revealed, columns, lambda text: text, lambda text: text)
 
 
 def compile_path(template: Template, columns: Columns) -> Render:
@@ -55,7 +55,7 @@ def compile_path(template: Template, columns: Columns) -> Render:
 def _segments(template: Template) -> list[list[str | Reference]]:
     """Cut the parts of a path at the slashes of its literals."""
     segments: list[list[str | Reference]] = [[]]
-    for part in template.parts:
+    for part in template.revealed:
         if isinstance(part, Reference):
             segments[-1].append(part)
             continue

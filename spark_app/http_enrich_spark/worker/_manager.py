@@ -17,7 +17,6 @@ from typing import ClassVar
 from http_enrich_middleware import (
     Bulk,
     Handler,
-    Redactor,
     RunState,
     Snapshot,
     WorkerRuntime,
@@ -123,7 +122,7 @@ class WorkerResourceManager:
         log_to(sys.stderr)
         self.plan = plan
         self.builder = RequestBuilder(plan.endpoint)
-        self.redactor = Redactor(plan.secrets)
+        self.redactor = plan.redactor
         self.run = RunState()
         self.tally = Tally(Counter(), self.run)
         self._client: Client | None = None

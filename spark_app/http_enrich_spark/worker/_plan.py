@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Self
 from uuid import uuid4
 
-from http_enrich_middleware import MiddlewareConfig
-from http_enrich_spark.config import EndpointConfig, PipelineConfig, RunInfo, secret_texts
+from http_enrich_middleware import MiddlewareConfig, Redactor
+from http_enrich_spark.config import EndpointConfig, PipelineConfig, RunInfo, secrets
 from http_enrich_spark.coordinator import Link
-from http_enrich_transport import TransportConfig
+from http_enrich_transport import PrivateText, TransportConfig
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ class WorkerPlan:
         )
 
     @property
-    def secrets(self) -> set[str]:
-        """Every secret that the worker comes to know."""
-        return set(secret_texts([self.endpoint, self.transport, self.middleware]))
+    def redactor(self) -> Redactor:
+        """A new redactor that knows every secret that the worker comes to know."""
+        redactor = Redactor()
+        for secret in secrets([self.endpoint, self.transport, self.middleware]):
+            redactor.add(secret.get_secret_value(), private=isinstance(secret, PrivateText))
+        return redactor

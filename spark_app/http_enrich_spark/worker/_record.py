@@ -76,7 +76,7 @@ def record(exchange: RequestExchange, *, requested_at: int, elapsed_ms: float, k
     body = response.body if response and keep.body else b""
     kind = exchange.error_kind
     message = None if kind is None else exchange.error_message
-    hide = keep.redactor.text
+    hide, clear = keep.redactor.text, keep.redactor.answer
     return HttpRecord(
         status=response.status if response else None,
         outcome="ok" if kind is None and exchange.verdict is None else outcome(exchange),
@@ -87,8 +87,8 @@ def record(exchange: RequestExchange, *, requested_at: int, elapsed_ms: float, k
         elapsed_ms=elapsed_ms,
         requested_at=requested_at,
         idempotency_key=exchange.idempotency_key,
-        body=hide(body.decode("utf-8", "replace")) or None,
-        headers=[(name.lower(), _clean(hide(found[name]))) for name in keep.headers if name in found],
+        body=clear(body.decode("utf-8", "replace")) or None,
+        headers=[(name.lower(), _clean(clear(found[name]))) for name in keep.headers if name in found],
         metadata=_metadata(exchange.metadata, hide),
     )
 

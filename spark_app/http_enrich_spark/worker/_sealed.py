@@ -6,7 +6,6 @@ import io
 import pickle
 from typing import Any, NamedTuple
 
-from http_enrich_spark.config import Template
 from http_enrich_spark.coordinator import fetch_secrets
 from http_enrich_transport import SecretText
 
@@ -66,17 +65,11 @@ class _Pickler(pickle.Pickler):
         self.secrets: list[str] = []
 
     def persistent_id(self, value: Any) -> Any:
-        """Leave a gap for a secret text, and one for each literal of a template that holds a secret."""
-        if isinstance(value, SecretText):
-            return ("text", self._gap(value.get_secret_value()))
-        if isinstance(value, Template) and value.secret:
-            parts = [self._gap(part) if isinstance(part, str) else part for part in value.parts]
-            return ("template", parts)
-        return None
-
-    def _gap(self, secret: str) -> int:
-        self.secrets.append(secret)
-        return len(self.secrets) - 1
+        """Leave a gap for a secret."""
+        if not isinstance(value, SecretText):
+            return None
+        self.secrets.append(value.get_secret_value())
+        return type(value), len(self.secrets) - 1
 
 
 class _Unpickler(pickle.Unpickler):
@@ -86,8 +79,5 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, gap: Any) -> Any:
         """Fill a gap."""
-        kind, what = gap
-        if kind == "text":
-            return SecretText(self._secrets[what])
-        parts = [self._secrets[part] if isinstance(part, int) else part for part in what]
-        return Template(*parts, secret=True)
+        kind, position = gap
+        return kind(self._secrets[position])

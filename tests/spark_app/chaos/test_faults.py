@@ -21,13 +21,16 @@ from tests.support.small_runs import CONNECTIONS, LOCAL, RETRY, SLOTS, committed
 DOWN_SECONDS = 20.0
 
 
-@pytest.mark.parametrize("keyed", [False, True])
-def test_speculation_is_refused_unless_requests_have_keys(tmp_path: Path, keyed: bool) -> None:
+# Spark takes either for true; Airflow's hook writes the second one.
+@pytest.mark.parametrize(("keyed", "speculation"), [(False, "true"), (True, "True"), (False, "True")])
+def test_speculation_is_refused_unless_requests_have_keys(
+    tmp_path: Path, keyed: bool, speculation: str
+) -> None:
     with recording_api(tmp_path) as api:
         data = pipeline(tmp_path, api.url, 10)
         if keyed:
             data["middleware"].append({"type": "idempotency_key"})
-        with driver(tmp_path, data, LOCAL, settings={"spark.speculation": "true"}) as run:
+        with driver(tmp_path, data, LOCAL, settings={"spark.speculation": speculation}) as run:
             status = run.wait()
 
         assert (status == 0) is keyed, run.output

@@ -7,8 +7,17 @@ from typing import Any
 
 import pytest
 
-from http_enrich_spark.config import PipelineError, Reference, Template, connection_ids, connection_variable
-from tests.support.pipelines import endpoint
+from http_enrich_spark.config import (
+    PipelineError,
+    Reference,
+    Template,
+    connection_ids,
+    connection_variable,
+    secret_texts,
+    secrets,
+)
+from http_enrich_transport import PrivateText, SecretText
+from tests.support.pipelines import endpoint, load
 
 FIELDS = {
     "conn_type": "http",
@@ -56,11 +65,34 @@ def test_all_other_fields_are_secret(written: str, field: str, value: str) -> No
     assert (found.literal, found.secret) == (value, True)
 
 
-def test_a_text_with_a_secret_in_it_is_secret_as_a_whole() -> None:
+def test_of_a_text_with_secrets_in_it_each_is_hidden() -> None:
     found = header("Basic ${conn.api.login}:${conn.api.password} ${row.x}", AS_URI)
 
-    assert found.parts == ("Basic me:p@ss/w#rd ", Reference("row", "x"))
-    assert found.secret
+    assert found.revealed == ("Basic me:p@ss/w#rd ", Reference("row", "x"))
+    assert repr(found) == "Basic ***:*** ${row.x}"
+    assert secret_texts(found) == {"me", "p@ss/w#rd"}
+
+
+@pytest.mark.parametrize(
+    ("place", "written", "kind"),
+    [
+        ("endpoint.params.q", "${conn.api.password}", SecretText),
+        ("endpoint.params.q", "${conn.api.extra.apiKey}", SecretText),
+        ("endpoint.params.apiKey", "${conn.api.extra.q}", SecretText),
+        ("endpoint.headers.X-Who", "${conn.api.login}", SecretText),
+        ("endpoint.params.q", "${conn.api.login}", PrivateText),
+        ("endpoint.params.q", "${conn.api.extra.country.code}", PrivateText),
+    ],
+)
+def test_what_opens_something_is_told_from_what_says_who_we_are(
+    place: str, written: str, kind: type[SecretText]
+) -> None:
+    """The one is taken out of answers, too; the other may be any word."""
+    extra = {"apiKey": "canary", "q": "canary", "country": {"code": "IS"}}
+    connection = json.dumps({"login": "me", "password": "canary", "extra": extra})
+    config = load({place: written}, {"AIRFLOW_CONN_API": connection})
+
+    assert [type(each) for each in secrets(config)] == [kind]
 
 
 def test_an_extra_that_airflow_wrote_as_json_is_read() -> None:

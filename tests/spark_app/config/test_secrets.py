@@ -184,6 +184,26 @@ def test_what_else_comes_from_the_environment_is_shown_and_makes_another_run(key
     assert RunKey.of(german, RunInfo()).digest != RunKey.of(french, RunInfo()).digest
 
 
+@pytest.mark.parametrize(
+    ("written", "other"),
+    [
+        ("${row.city} ${conn.api.password}", "${row.name} ${conn.api.password}"),
+        ("${conn.api.password}", "v2 ${conn.api.password}"),
+        ("${conn.api.extra.lang}", "${conn.api.extra.tongue}"),
+    ],
+)
+def test_what_changes_beside_a_secret_makes_another_run(written: str, other: str) -> None:
+    environ = {
+        "AIRFLOW_CONN_API": f'{{"password": "{CANARY}", "extra": {{"lang": "de", "tongue": "{CANARY}"}}}}'
+    }
+    keys = [
+        RunKey.of(load({"endpoint.params": {"q": each}}, environ), RunInfo()) for each in (written, other)
+    ]
+
+    assert keys[0].digest != keys[1].digest
+    assert CANARY not in str([each.settings for each in keys])
+
+
 def test_a_secret_from_a_file_is_the_text_without_its_newline(key_file: Path) -> None:
     config = load({"endpoint.headers": {"X": f"${{file.{key_file}}}"}})
     header = config.endpoint.headers["X"]

@@ -21,6 +21,8 @@ ALLOCATION = "spark.dynamicAllocation"
         ({"spark.executor.instances": "10", "spark.executor.cores": "4"}, 40),
         ({f"{ALLOCATION}.enabled": "true", "spark.executor.instances": "10"}, 0),
         ({f"{ALLOCATION}.enabled": "true", f"{ALLOCATION}.maxExecutors": "100"}, 100),
+        # As Airflow's hook writes a True of Python; Spark takes it for one.
+        ({f"{ALLOCATION}.enabled": "True", f"{ALLOCATION}.maxExecutors": "100"}, 100),
         (
             {
                 f"{ALLOCATION}.enabled": "true",

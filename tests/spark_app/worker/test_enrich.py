@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -37,7 +38,11 @@ HTTP = pa.struct(
 
 
 def enrich(
-    batches: Sequence[pa.RecordBatch] | Iterator[pa.RecordBatch], api: str = "unordered", **changes: Any
+    batches: Sequence[pa.RecordBatch] | Iterator[pa.RecordBatch],
+    api: str = "unordered",
+    *,
+    environ: Mapping[str, str] | None = None,
+    **changes: Any,
 ) -> list[pa.RecordBatch]:
     """Enrich *batches* by the function *api* of `tests.support.api`."""
     blocks = {
@@ -47,7 +52,7 @@ def enrich(
     written = {key.replace("__", "."): value for key, value in changes.items()}
     incoming = list(batches)
     names = incoming[0].schema.names if incoming else ["icao"]
-    plan = WorkerPlan.of(load(blocks | written))
+    plan = WorkerPlan.of(load(blocks | written, environ))
     try:
         return within(60, lambda: list(EnrichBatches(plan, names)(iter(incoming))))
     finally:
@@ -113,6 +118,17 @@ def test_an_answer_fills_the_http_column() -> None:
     assert (http["error_kind"], http["error"], http["idempotency_key"]) == (None, None, None)
     assert before <= http["requested_at"] <= dt.datetime.now(dt.UTC)
     assert 0 <= http["elapsed_ms"] < 60_000
+
+
+def test_a_key_is_taken_out_of_an_answer_and_a_login_is_not() -> None:
+    """The API answers with the address; a login may be any word of it, and what was paid for stays whole."""
+    connection = {"login": "api.test", "password": "canary/7"}
+    environ = {"AIRFLOW_CONN_API": json.dumps(connection)}
+    basic = {"type": "basic", "username": "${conn.api.login}", "password": "${conn.api.password}"}
+    params = {"key": "${conn.api.password}"}
+    (row,) = rows(enrich([airports(1, 2)], environ=environ, middleware=[basic], endpoint__params=params))
+
+    assert row["http"]["body"] == "https://api.test/v1/X0001?key=***"
 
 
 def test_failures_are_rows_too() -> None:
