@@ -35,8 +35,8 @@ def pipeline(folder: Path, url: str, *, middleware: Any = (), **sections: dict[s
     return base
 
 
-def run(spark: SparkSession, data: dict[str, Any]) -> RunSummary:
-    recipe = Recipe("test", data, {}, RunInfo(id="r1"))
+def run(spark: SparkSession, data: dict[str, Any], **variables: Any) -> RunSummary:
+    recipe = Recipe("test", data, variables, RunInfo(id="r1"))
     return run_pipeline(spark, recipe.load({}), recipe.run, recipe=recipe)
 
 

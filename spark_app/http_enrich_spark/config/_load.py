@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path as FilePath
@@ -65,10 +66,20 @@ def load_pipeline(
     if problems:
         raise _refusal(document, problems)
     try:
-        return PipelineConfig.model_validate(data, context=RESOLVED)
+        config = PipelineConfig.model_validate(data, context=RESOLVED)
     except ValidationError as error:
         # pydantic's own error quotes values, which may be secret by now.
         raise _refusal(document, [_problem(document, each) for each in error.errors()]) from None
+    config._apart = _apart(document, variables or {})
+    return config
+
+
+def _apart(document: Document, variables: Mapping[str, Any]) -> str:
+    sinks = [document.data.get(key) for key in ("sink", "errors")]
+    found = {each.name for _, text in walk(sinks) for each in references(text) if each.namespace == "var"}
+    given = {name: variables[name] for name in sorted(found)}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    return " ".join(f"{name}={text}" for name, text in texts.items())
 
 
 def _warnings(document: Document, config: PipelineConfig) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, SerializeAsAny, ValidationInfo, model_validator
 
 from http_enrich_middleware import AUTHORIZING, MiddlewareConfig, parse_middleware
 from http_enrich_transport import (
@@ -94,6 +94,12 @@ class PipelineConfig(Settings):
     errors: Literal["keep"] | ErrorsConfig = "keep"
     """Whether failed rows stay in the table, with their error in `http`, or go elsewhere."""
     execution: ExecutionConfig = ExecutionConfig()
+    _apart: str = PrivateAttr("")
+
+    @property
+    def apart(self) -> str:
+        """The variables that the sinks name, such as `country=IS`: runs into other places are other runs."""
+        return self._apart
 
     @model_validator(mode="after")
     def _authorizes_once(self) -> Self:

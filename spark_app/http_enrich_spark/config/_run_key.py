@@ -31,7 +31,7 @@ class RunKey:
 
     name: str
     scope: str
-    """The data window, or the run's own id where it has none."""
+    """The data window, or the run's own id where it has none, and the variables that the sinks name."""
     settings: dict[str, Any]
 
     @classmethod
@@ -46,7 +46,7 @@ class RunKey:
         }
         if only:
             settings["only"] = sorted(only)
-        return cls(config.name, run.window or f"run {run.id}", settings)
+        return cls(config.name, f"{run.window or f'run {run.id}'} {config.apart}".rstrip(), settings)
 
     @property
     def folder(self) -> str:

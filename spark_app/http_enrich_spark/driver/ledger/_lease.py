@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import socket
+import math
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -20,6 +18,7 @@ from http_enrich_spark.coordinator import Totals
 from http_enrich_spark.driver._errors import LeaseLostError
 from http_enrich_spark.driver._files import Folder
 
+from ._processes import is_alive, machine, processes
 from ._records import numbers
 
 HEARTBEAT = 2.0
@@ -33,7 +32,11 @@ _LONG_AGO = 4 * EXPIRY
 
 
 class State(msgspec.Struct, frozen=True):
-    """What a try writes into its lease: who it is, when it wrote, if it has ended, and what it counted."""
+    """
+    What a try writes into its lease: who it is, when it wrote, if it has ended, and what it counted.
+
+    `digest` is that of its settings.
+    """
 
     owner: str
     machine: str
@@ -41,6 +44,29 @@ class State(msgspec.Struct, frozen=True):
     at: float
     ended: bool = False
     totals: Totals = msgspec.field(default_factory=Totals)
+    digest: str = ""
+
+
+def refuse_others(
+    folder: Folder,
+    digest: str,
+    *,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """
+    Raise `LeaseLostError` if a living try with other settings has the run in *folder*.
+
+    To take over from it would waste what it pays for: it may be meant, too. One of which it is not known
+    whether it lives is watched until it gives a sign of life, or none for `EXPIRY` seconds.
+    """
+    for epoch in epochs(folder)[-1:]:
+        state = state_of(folder, epoch)
+        if state is None or state.digest in ("", digest):
+            return
+        if not _wait_until_over(folder / lease_name(epoch), epoch, now, sleep, signs=1):
+            msg = _BUSY.format(folder=folder)
+            raise LeaseLostError(msg, retry=True)
 
 
 class Lease:
@@ -64,9 +90,9 @@ class Lease:
         self._totals: Callable[[], Totals] = Totals
 
     @classmethod
-    def claim(cls, spark: SparkSession, folder: Folder) -> Lease:
-        """Take the next epoch of the run in *folder*."""
-        state = State(uuid4().hex, _machine(), _processes(spark), time.time())
+    def claim(cls, spark: SparkSession, folder: Folder, digest: str = "") -> Lease:
+        """Take the next epoch of the run in *folder*, for a try whose settings have that *digest*."""
+        state = State(uuid4().hex, machine(), processes(spark), time.time(), digest=digest)
         while True:
             epoch = max(epochs(folder), default=0) + 1
             if (folder / lease_name(epoch)).claim(_encode(state)):
@@ -133,6 +159,10 @@ class Lease:
         self._written_at = time.monotonic()
 
 
+_BUSY = (
+    "another run of this pipeline and window is at work in {folder}, with other settings: wait for its end, "
+    "or stop it. If both are meant, tell them apart by their name, such as name: airports_${{var.country}}"
+)
 _TAKEN = "another try of this run has taken over; this one stops, and publishes nothing"
 
 
@@ -151,8 +181,14 @@ def state_of(folder: Folder, epoch: int) -> State | None:
 
 
 def _wait_until_over(
-    file: Folder, epoch: int, now: Callable[[], float], sleep: Callable[[float], None]
-) -> None:
+    file: Folder,
+    epoch: int,
+    now: Callable[[], float],
+    sleep: Callable[[float], None],
+    *,
+    signs: float = math.inf,
+) -> bool:
+    """Return whether it is over; false when it has given so many *signs* of life meanwhile."""
     seen, waited = state_of(file.parent, epoch), 0.0
     if seen is None or not _is_over(seen, now()):
         logger.info(
@@ -160,47 +196,23 @@ def _wait_until_over(
         )
     while seen is None or not _is_over(seen, now()):
         if waited >= EXPIRY:
-            return
+            return True
+        if signs <= 0:
+            return False
         sleep(_POLL)
         state = state_of(file.parent, epoch)
-        waited = waited + _POLL if state == seen else 0.0
-        seen = state
+        if state != seen:
+            seen, waited, signs = state, -_POLL, signs - 1
+        waited += _POLL
+    return True
 
 
 _POLL = 0.5
 
 
 def _is_over(state: State, now: float) -> bool:
-    dead = state.machine == _machine() and not any(map(_is_alive, state.processes))
+    dead = state.machine == machine() and not any(map(is_alive, state.processes))
     return state.ended or dead or now - state.at > _LONG_AGO
-
-
-def _machine() -> str:
-    """Name the place in which process ids mean the same."""
-    namespace = Path("/proc/self/ns/pid")
-    return f"{socket.gethostname()} {namespace.readlink() if namespace.exists() else ''}"
-
-
-def _processes(spark: SparkSession) -> list[str]:
-    """Name this process and its JVM, which outlives it by a moment."""
-    jvm: Any = spark.sparkContext._jvm
-    own = Path("/proc/self").resolve().name
-    java = str(jvm.java.lang.ProcessHandle.current().pid())
-    return [f"{pid} {_started(pid)}" for pid in (own, java)]
-
-
-def _is_alive(process: str) -> bool:
-    pid, _, started = process.partition(" ")
-    # Where there is no /proc, nobody knows.
-    return not started or _started(pid) == started
-
-
-def _started(pid: str) -> str:
-    """Return when the process *pid* has started, in ticks since boot; nothing if it is gone."""
-    with suppress(OSError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return "" if fields[0] == "Z" else fields[19]
-    return ""
 
 
 def lease_name(epoch: int) -> str:

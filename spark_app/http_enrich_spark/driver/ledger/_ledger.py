@@ -18,7 +18,7 @@ from http_enrich_spark.driver._files import Folder
 from ._done import Done, keep_done, last_done
 from ._epoch import Epoch, tidy
 from ._failures import Failures, last_failures
-from ._lease import Lease, epochs
+from ._lease import Lease, epochs, refuse_others
 from ._manifest import Manifest, Part, Reading, Verdict
 from ._records import read
 
@@ -87,7 +87,8 @@ class Ledger:
 
     @contextmanager
     def _lease(self) -> Iterator[Lease]:
-        lease = Lease.claim(self._spark, self.folder)
+        refuse_others(self.folder, self.key.digest)
+        lease = Lease.claim(self._spark, self.folder, self.key.digest)
         try:
             lease.wait_for_others()
             yield lease

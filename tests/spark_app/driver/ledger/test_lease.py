@@ -16,10 +16,11 @@ from http_enrich_spark.coordinator import Totals
 from http_enrich_spark.driver._errors import LeaseLostError
 from http_enrich_spark.driver._files import Folder
 from http_enrich_spark.driver.ledger import _lease
-from http_enrich_spark.driver.ledger._lease import EXPIRY, Lease, State, epochs, state_of
+from http_enrich_spark.driver.ledger._lease import EXPIRY, Lease, State, epochs, refuse_others, state_of
+from http_enrich_spark.driver.ledger._processes import machine
 
 ELSEWHERE = "another machine"
-HERE = _lease._machine()
+HERE = machine()
 
 
 class Waiting:
@@ -34,10 +35,10 @@ class Waiting:
         self._then(self._waits)
 
 
-def says(folder: Path, machine: str, at: float, *, ended: bool = False) -> None:
+def says(folder: Path, machine: str, at: float, *, ended: bool = False, digest: str = "") -> None:
     """Write the lease of a first try whose processes are gone, if they were ever on this machine."""
     folder.mkdir(exist_ok=True)
-    state = State("someone", machine, ["999999999 1"], at, ended)
+    state = State("someone", machine, ["999999999 1"], at, ended, digest=digest)
     (folder / "epoch-1.lease").write_bytes(msgspec.json.encode(state))
 
 
@@ -76,6 +77,32 @@ def test_each_sign_of_life_is_waited_for_anew(spark: SparkSession, tmp_path: Pat
     claim(spark, tmp_path / "run").wait_for_others(waiting.sleep)
 
     assert waiting.seconds == 100 * _lease._POLL + EXPIRY
+
+
+def test_a_living_run_with_other_settings_is_left_alone(spark: SparkSession, tmp_path: Path) -> None:
+    """It may be meant, and what it pays for would be lost."""
+    place, now = Folder(spark, str(tmp_path / "run")), time.time()
+    waiting = Waiting(lambda waits: says(tmp_path / "run", ELSEWHERE, now + waits // 4, digest="IS"))
+    says(tmp_path / "run", ELSEWHERE, now, digest="IS")
+
+    with pytest.raises(LeaseLostError, match="another run of this pipeline and window is at work") as busy:
+        refuse_others(place, "DE", sleep=waiting.sleep)
+    assert busy.value.retry
+    assert waiting.seconds == 4 * _lease._POLL
+    assert epochs(place) == [1]
+
+
+@pytest.mark.parametrize(
+    ("digest", "ended", "seconds"), [("DE", False, 0.0), ("IS", True, 0.0), ("IS", False, EXPIRY)]
+)
+def test_whoever_has_the_same_settings_or_is_gone_is_no_hindrance(
+    spark: SparkSession, tmp_path: Path, digest: str, ended: bool, seconds: float
+) -> None:
+    waiting = Waiting()
+    says(tmp_path / "run", ELSEWHERE, time.time(), digest=digest, ended=ended)
+    refuse_others(Folder(spark, str(tmp_path / "run")), "DE", sleep=waiting.sleep)
+
+    assert waiting.seconds == seconds
 
 
 def test_a_try_that_cannot_give_signs_of_life_stops_itself_before_it_is_taken_for_dead(

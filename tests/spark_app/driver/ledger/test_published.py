@@ -19,7 +19,7 @@ from http_enrich_spark.driver._try import Try
 from http_enrich_spark.driver.ledger import Epoch, Ledger, _lease
 from http_enrich_spark.driver.ledger._lease import Lease
 from tests.support.dying import Killed, dies_after
-from tests.support.runs import Sections, ok, out, pipeline, run, write_ids
+from tests.support.runs import Sections, asked, ok, out, pipeline, run, write_ids
 from tests.support.web import web_server
 
 IDS = [f"{n:02}" for n in range(20)]
@@ -102,6 +102,28 @@ def test_one_whose_settings_changed_starts_afresh_and_says_why(
         "endpoint.params changed since the run was published"
     ]
     assert done == ["done-2.json", "epoch-2.lease", "report.json", "run.json"]
+
+
+def test_runs_into_places_that_a_variable_tells_apart_are_runs_of_their_own(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """A mapped task has one for each country, with the same name and window."""
+    write_ids(tmp_path, "a", "b")
+    with web_server(ok) as server:
+        data = pipeline(
+            tmp_path,
+            server.url,
+            source={"where": "id = '${var.id}'"},
+            sink={"path": str(tmp_path / "out-${var.id}")},
+        )
+        first, second = (run(spark, data, id=each) for each in "ab")
+        again = run(spark, data, id="a")
+        tables = [spark.read.parquet(str(tmp_path / f"out-{each}")).collect() for each in "ab"]
+
+    assert (first.repeated, second.repeated, again.repeated) == (False, False, True)
+    assert first.folder != second.folder
+    assert asked(server.paths) == {"a": 1, "b": 1}
+    assert [[row.id for row in table] for table in tables] == [["a"], ["b"]]
 
 
 def test_a_change_that_is_refused_costs_nothing_when_it_is_undone(
