@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowTaskTimeout
 
@@ -85,6 +86,10 @@ class Run:
         report = self._driver.report(self.application)
         return result_of(report.summary) if report is not None and report.summary is not None else None
 
+    def has_reported(self, application: str) -> bool:
+        """Say whether what *application* has reported is there still; a redrive deletes it, say."""
+        return self._driver.report(application) is not None
+
     def stop(self) -> None:
         """End spark-submit with all that it has started here."""
         process = getattr(self._operator._hook, "_submit_sp", None)
@@ -157,7 +162,7 @@ class Run:
             variables=plain_variables(operator.variables),
             run=run_info(self._context, operator.window),
             report="",
-            fresh=operator.resume == "never",
+            fresh=_anew(operator, self._context) if operator.resume == "never" else "",
         )
 
     def _load(self) -> PipelineConfig:
@@ -196,6 +201,15 @@ def _equipped(operator: HttpEnrichSparkOperator, handover: Handover, folder: Pat
         yield
     finally:
         operator.application, operator.application_args, operator.files, operator.py_files = before
+
+
+def _anew(operator: HttpEnrichSparkOperator, context: Context) -> str:
+    """Name the tries since the task was last cleared, which begin anew together: a retry goes on."""
+    task: Any = context.get("ti")
+    if task is None:
+        return uuid4().hex
+    first = task.max_tries - operator.retries + 1  # as Airflow counts for sensors
+    return f"{task.dag_id} {task.run_id} {task.task_id} {task.map_index} {first}"
 
 
 def _joined(*names: str | None) -> str | None:

@@ -162,7 +162,11 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
         submitted = store.get(_SUBMITTED) if store is not None else None
         if submitted != {"id": external_id, "digest": self._current().digest}:
             return _OUTDATED
-        return _OUTDATED if self.resume == "never" and self.is_job_succeeded(status) else status
+        if not self.is_job_succeeded(status):
+            return status
+        # Another one finds the run published, and says with what.
+        reports = self.resume != "never" and self._current().has_reported(str(external_id))
+        return status if reports else _OUTDATED
 
     def poll_until_complete(self, external_id: Any, context: Context) -> Any:
         """Wait for the application's end, and return the figures of the run."""

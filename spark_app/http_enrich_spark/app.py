@@ -85,17 +85,18 @@ def _reported(work: Callable[[], RunReport]) -> Report:
     return Report(summary=done.summary.as_dict(), report=msgspec.to_builtins(done))
 
 
-def execute(recipe: Recipe, *, master: str | None = None, fresh: bool = False) -> dict[str, object]:
+def execute(recipe: Recipe, *, master: str | None = None, fresh: str = "") -> dict[str, object]:
     """
     Run *recipe* in a Spark session of its own and return the figures; raises `PipelineError` and `RunError`.
 
     With a *master* this process is the driver; without one, spark-submit has
-    said where to run, and has shipped our code. With *fresh*, no answer of an earlier try counts.
+    said where to run, and has shipped our code. With *fresh*, a name, no answer of a try counts
+    but of those with that name.
     """
     return _execute(recipe, master=master, fresh=fresh).summary.as_dict()
 
 
-def _execute(recipe: Recipe, *, master: str | None = None, fresh: bool = False) -> RunReport:
+def _execute(recipe: Recipe, *, master: str | None = None, fresh: str = "") -> RunReport:
     from .driver import check_middleware, report_pipeline
 
     # Everything that can be wrong with the pipeline is known before Spark starts.

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import click
 
@@ -77,7 +78,8 @@ def run(
     from .app import execute
 
     info = RunInfo(id=run_id, **window)
-    _print_figures(lambda: execute(_read(file, variables, info), master=master, fresh=fresh), master)
+    anew = uuid4().hex if fresh else ""
+    _print_figures(lambda: execute(_read(file, variables, info), master=master, fresh=anew), master)
 
 
 def _outcomes(_: click.Context, __: click.Parameter, text: str) -> list[str]:

@@ -19,12 +19,12 @@ class Submission(Recipe):
     A pipeline with the values for its placeholders, and where to report.
 
     `report` is the file for the driver's `Report`. For a driver on another machine (`remote`) it is the
-    folder of the run, for an `outcome_file`; that driver finds its connections beside itself. With `fresh`,
-    no answer of an earlier try counts.
+    folder of the run, for an `outcome_file`; that driver finds its connections beside itself. `fresh` names
+    tries that begin anew together: no answer of any other try counts.
     """
 
     report: str
-    fresh: bool = False
+    fresh: str = ""
     remote: bool = False
 
     @property

@@ -199,6 +199,20 @@ def test_it_submits_again_when_the_success_of_before_does_not_count(
     assert len(fake_spark.starts) == 2
 
 
+def test_it_submits_again_when_the_report_of_before_is_gone(
+    yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path
+) -> None:
+    """A redrive has changed the figures of the run since, and deleted it."""
+    store = StateStore()
+    fake_spark.will(PUBLISHED, application=APPLICATION)
+    operator(fake_spark, tmp_path).execute(context(task_state_store=store))
+    (report,) = tmp_path.rglob("outcome-*.json")
+    report.unlink()
+
+    assert operator(fake_spark, tmp_path).execute(context(task_state_store=store)) == RESULT
+    assert len(fake_spark.starts) == 2
+
+
 def test_an_application_that_the_cluster_has_forgotten_is_submitted_again(
     yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path
 ) -> None:

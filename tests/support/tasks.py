@@ -52,7 +52,8 @@ class TaskInstance:
     stats_tags: Mapping[str, str] = {}
     dag_id, run_id, task_id, map_index = "d", "r1", "enrich", -1
 
-    def __init__(self) -> None:
+    def __init__(self, max_tries: int = 0) -> None:
+        self.max_tries = max_tries
         self.xcoms: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:

@@ -29,7 +29,7 @@ def run_pipeline(
     config: PipelineConfig,
     run: RunInfo,
     *,
-    fresh: bool = False,
+    fresh: str = "",
     recipe: Recipe | None = None,
 ) -> RunSummary:
     """Do as `report_pipeline` does, and return the figures only."""
@@ -41,26 +41,27 @@ def report_pipeline(
     config: PipelineConfig,
     run: RunInfo,
     *,
-    fresh: bool = False,
+    fresh: str = "",
     recipe: Recipe | None = None,
 ) -> Report:
     """
     Enrich the source of *config*, publish the result, and report.
 
     A run that was published before requests nothing and changes nothing; one that was not goes on
-    where its last try has ended. With *fresh* it begins anew either way. *recipe* is what *config* was loaded
+    where its last try has ended. With *fresh*, a name, it begins anew either way, and goes on
+    only with tries that have that name. *recipe* is what *config* was loaded
     from, without which `redrive_run` will not know it. Raises `RunError` when the
     pipeline does not fit the data, when rows went missing, when too many failed, when the run was given
     up or another try has taken over; nothing is published then, what was answered is kept, and the error
     has the report as far as it goes.
     """
     _check_session(spark, config)
-    ledger = Ledger(spark, config, run)
-    done = None if fresh else _published(ledger, config)
+    ledger = Ledger(spark, config, run, fresh=fresh)
+    done = _published(ledger, config)
     if done is None:
-        with ledger.epoch(fresh=fresh) as epoch:
+        with ledger.epoch() as epoch:
             # Whoever had the run may have published it while this try waited for its end.
-            done = None if fresh else _published(ledger, config)
+            done = _published(ledger, config)
             if done is None:
                 return Try(spark, config, run, epoch, recipe).run()
     return _repeated(spark, done, config, ledger)

@@ -20,6 +20,7 @@ class Done(msgspec.Struct, frozen=True):
     sinks: dict[str, Any]
     at: str
     summary: dict[str, Any]
+    fresh: str = ""
     version: Version = 1
 
 

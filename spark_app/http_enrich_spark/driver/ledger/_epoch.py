@@ -50,9 +50,10 @@ class Epoch:
         *,
         reading: Reading | None = None,
         anew: bool = False,
+        fresh: str = "",
     ) -> None:
         self._spark, self._key, self._last, self._parts = spark, key, last, parts
-        self._reading, self._anew = reading, anew
+        self._reading, self._anew, self._fresh = reading, anew, fresh
         self._context: Any = spark.sparkContext
         self.folder, self.lease, self.number = folder, lease, lease.epoch
         self._answers = folder / f"epoch={self.number}"
@@ -87,6 +88,7 @@ class Epoch:
             left_out=frozen.left_out,
             parts=self._parts,
             tries=self._tries,
+            fresh=self._fresh,
         )
         self.lease.check()
         name = f"epoch-{self.number}.json"
@@ -168,7 +170,7 @@ class Epoch:
     def finish(self, sinks: dict[str, Any], summary: dict[str, Any]) -> None:
         """Write down that the run is published, and delete what is of no more use."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.close(Done(self._key.digest, self._key.settings, sinks, at, summary))
+        self.close(Done(self._key.digest, self._key.settings, sinks, at, summary, fresh=self._fresh))
 
     def close(self, done: Done) -> None:
         """Write *done* down, and delete what is of no more use."""

@@ -32,9 +32,15 @@ class Ledger:
     """
 
     def __init__(
-        self, spark: SparkSession, config: PipelineConfig, run: RunInfo, *, only: Sequence[str] = ()
+        self,
+        spark: SparkSession,
+        config: PipelineConfig,
+        run: RunInfo,
+        *,
+        only: Sequence[str] = (),
+        fresh: str = "",
     ) -> None:
-        self._spark = spark
+        self._spark, self._fresh = spark, fresh
         self.key = RunKey.of(config, run, only=only)
         self.folder = Folder(spark, config.checkpoint) / self.key.folder
         self._given = config.execution.checkpoint is not None
@@ -42,21 +48,26 @@ class Ledger:
         self._reading = Reading(response.schema_, response.select) if response.schema_ is not None else None
 
     def done(self) -> Done | None:
-        """Return how the run was published, None if it was not, or by other settings than these."""
+        """Return how the run was published; None if it was not, by these settings and since it began anew."""
         done = last_done(self.folder)
-        return done if done is not None and done.digest == self.key.digest else None
+        return done if done is not None and self._counts(done) else None
+
+    def _counts(self, earlier: Done | Manifest) -> bool:
+        """Say whether a try that was *earlier* is one of the same thing."""
+        return earlier.digest == self.key.digest and self._fresh in ("", earlier.fresh)
 
     @contextmanager
-    def epoch(self, *, fresh: bool = False) -> Iterator[Epoch]:
+    def epoch(self) -> Iterator[Epoch]:
         """
         Take the run over from whoever has it, for the block.
 
-        With *fresh* nothing of earlier tries counts, and what they have left is deleted when this one begins;
-        so it is where the run was published by other settings than these.
+        Where it is to begin anew, nothing of earlier tries counts, and what they have left is deleted when
+        this one begins; so it is where the run was published by other settings than these.
         """
         with self._lease() as lease:
-            anew = fresh or self._is_outdated()
-            yield self._epoch(lease, None if anew else self._last_manifest(), anew=anew)
+            outdated = self._is_outdated()
+            last = None if outdated else self._last_manifest()
+            yield self._epoch(lease, last, anew=outdated or (bool(self._fresh) and last is None))
 
     @contextmanager
     def redrive(self) -> Iterator[Epoch]:
@@ -99,7 +110,17 @@ class Ledger:
 
     def _epoch(self, lease: Lease, last: Manifest | None, *, anew: bool = False) -> Epoch:
         parts, reading = self._parts(last), self._reading
-        return Epoch(self._spark, self.folder, lease, self.key, last, parts, reading=reading, anew=anew)
+        return Epoch(
+            self._spark,
+            self.folder,
+            lease,
+            self.key,
+            last,
+            parts,
+            reading=reading,
+            anew=anew,
+            fresh=self._fresh or (last.fresh if last else ""),
+        )
 
     def _has_begun(self) -> bool:
         places = [name for name in self.folder.names() if name.startswith("publish-")]
@@ -127,7 +148,7 @@ class Ledger:
     def _last_manifest(self) -> Manifest | None:
         """Return that of the last try with these settings; say what has changed since the last of all."""
         known = self._manifests()
-        same = [each for each in known if each.digest == self.key.digest]
+        same = [each for each in known if self._counts(each)]
         if known and known[-1].digest != self.key.digest:
             changes = ", ".join(self.key.changes(known[-1].settings))
             how = "goes on with answers of a try before that" if same else "starts afresh"

@@ -37,7 +37,8 @@ class Manifest(msgspec.Struct, frozen=True):
     `first` is the epoch that has frozen the rows, `rows` how many they are, `ids` the fingerprint of
     their ids (a number too large for JSON) and `schema` theirs; `left_out` counts rows that shared an
     id with one of them. `tries` are the epochs that this one goes on with, the latest last. `token` tells
-    what is published from these rows from all else that ever was.
+    what is published from these rows from all else that ever was. `fresh` names the tries that began anew
+    together; it is empty where none did.
     """
 
     epoch: int
@@ -51,6 +52,7 @@ class Manifest(msgspec.Struct, frozen=True):
     left_out: int = 0
     parts: list[Part] = []
     tries: list[int] = []
+    fresh: str = ""
     version: Version = 1
 
 

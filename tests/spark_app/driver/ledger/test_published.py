@@ -48,7 +48,7 @@ def test_fresh_does_it_again(spark: SparkSession, tmp_path: Path) -> None:
     with web_server(ok) as server:
         config = load_pipeline(pipeline(tmp_path, server.url, sink={"mode": "append"}), environ={})
         run_pipeline(spark, config, RunInfo())
-        summary = run_pipeline(spark, config, RunInfo(), fresh=True)
+        summary = run_pipeline(spark, config, RunInfo(), fresh="now")
 
     assert (len(server.paths), summary.repeated, summary.resumed) == (2, False, 0)
     assert len(out(spark, tmp_path)) == 2
@@ -231,7 +231,7 @@ def test_fresh_forgets_what_an_unfinished_try_has_left(spark: SparkSession, tmp_
         with dies_after(Epoch, "write"):
             run_pipeline(spark, config, RunInfo(id="r1"))
         with dies_after(Epoch, "begin"):
-            run_pipeline(spark, config, RunInfo(id="r1"), fresh=True)
+            run_pipeline(spark, config, RunInfo(id="r1"), fresh="now")
         summary = run_pipeline(spark, config, RunInfo(id="r1"))
 
     assert (summary.resumed, len(server.paths)) == (0, 4)
@@ -244,17 +244,36 @@ def test_a_fresh_try_that_dies_is_gone_on_with(spark: SparkSession, tmp_path: Pa
         config = load_pipeline(pipeline(tmp_path, server.url, sink={"mode": "overwrite"}), environ={})
         run_pipeline(spark, config, RunInfo(id="r1"))
         with dies_after(Epoch, "write"):
-            run_pipeline(spark, config, RunInfo(id="r1"), fresh=True)
+            run_pipeline(spark, config, RunInfo(id="r1"), fresh="now")
         summary = run_pipeline(spark, config, RunInfo(id="r1"))
 
     assert (summary.repeated, summary.resumed, len(server.paths)) == (False, 2, 4)
+
+
+def test_tries_that_begin_anew_together_go_on_with_each_other_and_with_no_other(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Airflow retries a task that is to begin anew, too: what its first try has paid for stays paid."""
+    write_ids(tmp_path, "a", "b")
+    with web_server(ok) as server:
+        config = load_pipeline(pipeline(tmp_path, server.url, sink={"mode": "overwrite"}), environ={})
+        with dies_after(Epoch, "write"):
+            run_pipeline(spark, config, RunInfo(id="r1"), fresh="cleared once")
+        retried = run_pipeline(spark, config, RunInfo(id="r1"), fresh="cleared once")
+        repeated = run_pipeline(spark, config, RunInfo(id="r1"), fresh="cleared once")
+        auto = run_pipeline(spark, config, RunInfo(id="r1"))
+        asked_before = len(server.paths)
+        again = run_pipeline(spark, config, RunInfo(id="r1"), fresh="cleared twice")
+
+    assert (retried.resumed, repeated.repeated, auto.repeated, asked_before) == (2, True, True, 2)
+    assert (again.repeated, again.resumed, len(server.paths)) == (False, 0, 4)
 
 
 def test_fresh_deletes_nothing_of_a_try_that_has_taken_over(spark: SparkSession, tmp_path: Path) -> None:
     write_ids(tmp_path, "a", "b")
     with web_server(ok) as server:
         config = load_pipeline(pipeline(tmp_path, server.url), environ={})
-        with Ledger(spark, config, RunInfo(id="r1")).epoch(fresh=True) as stalled:
+        with Ledger(spark, config, RunInfo(id="r1"), fresh="now").epoch() as stalled:
             stalled.lease.end()  # as one that has given no sign of life for long
             with dies_after(Epoch, "write"):
                 run_pipeline(spark, config, RunInfo(id="r1"))
