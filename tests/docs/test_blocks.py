@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,19 @@ def test_dag_of_the_readme_loads_with_its_pipeline(tmp_path: Path) -> None:
     bag = load_dag_files(tmp_path)
 
     assert (bag.import_errors, list(bag.dags)) == ({}, ["airports_daily"])
+
+
+@pytest.mark.parametrize(
+    "block", [each for each in blocks("python") if "HttpEnrichSparkOperator" in str(each.values)]
+)
+def test_dag_of_a_page_loads_with_the_example_pipelines(block: str, tmp_path: Path) -> None:
+    for file in (ROOT / "dags_examples").glob("*.yaml"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "block.py").write_text(block)
+
+    bag = load_dag_files(tmp_path)
+
+    assert (bag.import_errors, len(bag.dags)) == ({}, 1)
 
 
 @pytest.mark.parametrize("block", [each for each in blocks("python") if "CONTRIBUTING" in str(each.id)])

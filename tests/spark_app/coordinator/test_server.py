@@ -42,6 +42,17 @@ def test_counts_arrive_once_and_are_added_up() -> None:
     assert (totals.seconds, totals.counters) == ({"network": 3.0}, {"cache.hits": 6})
 
 
+def test_each_run_has_a_port_and_a_secret_of_its_own() -> None:
+    with coordinator() as one, coordinator() as other:
+        links = [one.link, other.link]
+        message = msgspec.msgpack.encode(Sync(worker="w", seq=1, totals=Totals({"ok": 1})))
+        stranger = Link(one.link.url, other.link.secret)
+
+        assert len({link.url for link in links}) == len({link.secret for link in links}) == 2
+        assert min(len(link.secret) for link in links) >= 32
+        assert asyncio.run(post(stranger, "/v1/sync", message)) == 401
+
+
 def test_a_message_that_comes_twice_counts_once() -> None:
     """The answer to the first may have been lost."""
     message = msgspec.msgpack.encode(Sync(worker="w", seq=1, totals=Totals({"ok": 1})))
