@@ -30,7 +30,7 @@ from ._outlets import Outlet, failed_rows, outlets, publishing, sinks_of
 from ._report import Report, report_of, write_report
 from ._source import check_columns, read_source, reading, response_schema
 from ._summary import Counts, RunSummary, count, counts_of, summary_of
-from ._verdict import check_whole, rejection
+from ._verdict import check_whole, rejection, too_many_failures
 from ._watch import Guard, Progress, Watch, progress_of
 from .ledger import Epoch, Failures, forget_failures, keep_failures
 from .sink import check_sink, has_begun, publish, published_files, rehearse
@@ -207,13 +207,9 @@ class Try:
             undone = f"{frozen.rows - counts.rows:,} of {frozen.rows:,} rows were given up"
             self._give_up(counts, stopped, f"{stopped.reason} ({undone}; nothing was published)")
         check_whole(counts, frozen)
-        limit = self._config.execution.max_error_rate
-        if counts.error_rate > limit:
-            self._reject(
-                counts,
-                f"{counts.error_rate:.1%} of the rows failed, more than execution.max_error_rate = "
-                f"{limit:.1%} ({'; '.join(map(str, counts.failures))}); nothing was published",
-            )
+        too_many = too_many_failures(counts, self._config.execution)
+        if too_many is not None:
+            self._reject(counts, too_many)
         return counts, answers
 
     def _stopped(self, answered: StructType) -> Stop | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from http_enrich_spark._logs import logger
+from http_enrich_spark.config import ExecutionConfig
+
 from ._errors import RunError
 from ._facts import Frozen
 from ._summary import Counts, Failure
@@ -26,12 +29,33 @@ _PASSING = {"rate_limited", "connect", "timeout", "server_error", "circuit", "pr
 """Failures that may be gone by the next try, which asks again for the rows that failed and for no other."""
 
 
+NOTABLE = 0.05
+"""Share of failed rows above which a run that has no limit of its own warns of them."""
+
+
 def check_whole(counts: Counts, frozen: Frozen) -> None:
     """Compare what was written with what was frozen, before anyone sees it."""
     if (counts.rows, counts.ids) != (frozen.rows, frozen.ids):
         what = "with other ids" if counts.rows == frozen.rows else f"out of {frozen.rows:,}"
         msg = f"{counts.rows:,} rows came {what}; nothing was published, please report this as a bug"
         raise RunError(msg, kind="internal")
+
+
+def too_many_failures(counts: Counts, limits: ExecutionConfig) -> str | None:
+    """Return what is said of more failures than *limits* allow, None if they do; warns where none was set."""
+    rate, limit = counts.error_rate, limits.max_error_rate
+    failed, why = f"{rate:.1%} of the rows failed", "; ".join(map(str, counts.failures))
+    if rate > limit:
+        return f"{failed}, more than execution.max_error_rate = {limit:.1%} ({why}); nothing was published"
+    if rate > NOTABLE and "max_error_rate" not in limits.model_fields_set:
+        logger.warning(
+            "%s (%s); that is published, since execution.max_error_rate is %.0f%% unless it is set: set it "
+            "lower, and such a run fails instead",
+            failed,
+            why,
+            limit * 100,
+        )
+    return None
 
 
 def rejection(counts: Counts, reason: str, *, kind: str = "error_rate") -> RunError:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from http_enrich_middleware import Histogram
+from http_enrich_spark.config import ExecutionConfig
 from http_enrich_spark.driver import RunError
 from http_enrich_spark.driver._summary import Counts, Failure
-from http_enrich_spark.driver._verdict import rejection
+from http_enrich_spark.driver._verdict import rejection, too_many_failures
 from http_enrich_spark.worker._outcome import outcome_of
 
 REASON = "60.0% of the rows failed"
@@ -19,6 +21,22 @@ def verdict(failed: Mapping[str, int]) -> RunError:
     failures = [Failure(outcome, rows, "kind", "text") for outcome, rows in failed.items()]
     counts = Counts(100, 0, 100, 0, dict(failed), {}, Histogram(), failures)
     return rejection(counts, REASON)
+
+
+@pytest.mark.parametrize(
+    ("failed", "limits", "warned"),
+    [(6, {}, True), (5, {}, False), (6, {"max_error_rate": 0.5}, False), (51, {}, False)],
+)
+def test_many_failures_are_told_of_where_nobody_has_said_how_many_may_be(
+    failed: int, limits: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcomes = {"ok": 100 - failed, "not_found": failed}
+    failures = [Failure("not_found", failed, "http_status", "404")]
+    counts = Counts(100, 0, 100, 0, outcomes, {}, Histogram(), failures)
+    refused = too_many_failures(counts, ExecutionConfig(**limits))
+
+    assert (refused is not None) is (failed > 50)
+    assert any("set it lower" in text for text in caplog.messages) is warned
 
 
 @pytest.mark.parametrize(
