@@ -53,7 +53,14 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class PermitSource(Protocol):
-    """Where permits come from; one for each middleware that asks for them, on one event loop."""
+    """
+    Where permits come from; one for each middleware that asks for them, on one event loop.
+
+    `patience` is for how many seconds even those should wait who want a permit at once: so long it may take
+    to ask for one that is free.
+    """
+
+    patience: float
 
     def take(self) -> bool:
         """Take a permit if there is one at once, and nobody who waits for it."""
@@ -94,6 +101,8 @@ class LocalPermits:
         self._ready_at = -math.inf
         self._turn = asyncio.Lock()
         self._waiting = 0
+
+    patience = 0.0
 
     def take(self, *, first: bool = False) -> bool:
         """Take a permit if there is one at once, and nobody waits for it but the *first* in the queue."""
@@ -183,6 +192,11 @@ class PermitWindow:
         self._full_at = full_at = (now if full_at < now else full_at) + self._interval
         by_window, by_pace = self._taken[self._next] + self._per, full_at - self._ahead
         return by_pace if by_pace > by_window else by_window
+
+    def spend(self, count: int, at: float) -> None:
+        """Take *count* permits at the time *at*."""
+        for _ in range(min(count, len(self._taken))):
+            self.take(at)
 
     def give_back(self, count: int) -> None:
         """Take the last *count* permits for unused."""

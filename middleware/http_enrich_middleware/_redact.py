@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from http_enrich_transport import redact_url
 
@@ -88,6 +90,14 @@ def _forms(secrets: Iterable[str]) -> tuple[str, ...]:
 
 
 def secret_forms(secret: str) -> set[str]:
-    """Return the texts as which *secret* may show up: as it is, percent-encoded, in Base64."""
+    """Return the texts as which *secret* may show up: as it is, in an address, a form or JSON, in Base64."""
     raw = secret.encode("utf-8", "surrogatepass")
-    return {secret, quote(raw, safe=""), b64encode(raw).decode()}
+    encoded = {quote(raw, safe=""), quote_plus(raw)}
+    lower = {_ESCAPE.sub(lambda match: match[0].lower(), each) for each in encoded}
+    escaped = {json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
+    # PHP and others escape slashes, too.
+    slashed = {each.replace("/", "\\/") for each in escaped}
+    return {secret, *encoded, *lower, *escaped, *slashed, b64encode(raw).decode()}
+
+
+_ESCAPE = re.compile("%[0-9A-F]{2}")

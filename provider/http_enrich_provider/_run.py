@@ -95,6 +95,7 @@ class Run:
         process = getattr(self._operator._hook, "_submit_sp", None)
         if process is not None and process.poll() is None:
             end_with_descendants(process.pid)
+            process.poll()  # else it is a zombie as long as the task lives
 
     def _ended(self, handover: Handover, folder: Path, submit: Callable[[], Any]) -> Report:
         """Return what the application has reported, or what is known if that is nothing."""

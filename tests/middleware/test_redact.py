@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from urllib.parse import quote
+import json
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -19,6 +20,22 @@ SECRET = "canary/7+ä"
 )
 def test_a_secret_is_found_in_every_usual_form(form: str) -> None:
     assert Redactor([SECRET]).text(f"a {form} b {form}") == "a *** b ***"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        json.dumps('s3c"ret/ä+')[1:-1],
+        json.dumps('s3c"ret/ä+', ensure_ascii=False)[1:-1],
+        json.dumps('s3c"ret/ä+').replace("/", "\\/")[1:-1],
+        quote('s3c"ret/ä+', safe="").lower(),
+        quote_plus('s3c"ret/ä+'),
+    ],
+    ids=["JSON in ASCII", "JSON", "JSON of PHP", "lower-case percents", "a form"],
+)
+def test_a_secret_is_found_however_an_api_writes_it(form: str) -> None:
+    """Spark would read the secret out of JSON again, into a column."""
+    assert Redactor(['s3c"ret/ä+']).answer(f"x {form} y") == "x *** y"
 
 
 def test_a_text_without_secrets_stays_as_it_is() -> None:

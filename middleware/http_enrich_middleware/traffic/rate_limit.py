@@ -99,7 +99,7 @@ class _Queue:
     async def wait(self, exchange: RequestExchange) -> None:
         """Wait for a permit, as long as the run goes on; raises `NotSentError`."""
         asked = self._clock()
-        until = exchange.until if self._waits else asked
+        until = exchange.until if self._waits else min(exchange.until, asked + self.source.patience)
         granted = False
         async with self._run.until_stopped():
             granted = await self.source.acquire(until)

@@ -128,7 +128,7 @@ def _tiles(summary: Summary) -> list[Tile]:
         Tile("Rows out", whole(summary.rows_out), share(summary.rows_out, summary.rows_in)),
         Tile("OK", whole(summary.ok), share(summary.ok, out), "good"),
         Tile("Failed", whole(summary.failed), share(summary.failed, out), "bad" if summary.failed else ""),
-        Tile("Calls", whole(summary.calls), "on the wire"),
+        Tile("Calls", whole(summary.calls), "for the rows that were kept"),
         Tile("Retries", whole(summary.retries), f"{retried} of the calls" if retried else ""),
         Tile("Rows per second", brief(summary.rows_per_second), "this try"),
         Tile("Time on requests", duration(summary.seconds), "this try"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_serializer, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_serializer, field_validator, model_validator
 
-from http_enrich_transport import ENGINE_HEADERS, Settings, is_token, split_http_url
+from http_enrich_transport import ENGINE_HEADERS, RESOLVED, Settings, is_token, split_http_url
 
 from ._template import Template, as_json_template
+
+_CREDENTIALS = frozenset({"authorization", "proxy-authorization", "x-api-key"})
+"""Headers, in lower case, that hold a secret whatever they say."""
 
 
 def _base_url(value: str) -> str:
@@ -76,6 +79,20 @@ class EndpointConfig(Settings):
             msg = "path has no '?' and no '#'; write the query into endpoint.params"
             raise ValueError(msg)
         return self
+
+    @field_validator("headers")
+    @classmethod
+    def _has_no_written_secret(
+        cls, headers: dict[str, Template], info: ValidationInfo
+    ) -> dict[str, Template]:
+        for name, value in headers.items():
+            if name.lower() in _CREDENTIALS and value.written_down and info.context != RESOLVED:
+                msg = (
+                    f"{name}: a secret is not written into the pipeline; use ${{conn.ID.password}}, "
+                    "${env.NAME} or ${file.PATH}"
+                )
+                raise ValueError(msg)
+        return headers
 
     @model_validator(mode="after")
     def _names_each_header_once(self) -> Self:

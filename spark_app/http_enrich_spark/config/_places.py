@@ -19,6 +19,17 @@ _DYNAMIC_FORMATS = {"parquet", "orc", "json", "csv", "text", "avro", "delta", "j
 """Formats that replace partitions one by one; others would replace the whole table."""
 
 
+def _format(name: str) -> str:
+    """Return a short name of Spark's as we know it; Spark takes it in any case."""
+    if "jdbc" in name.lower() and name.lower() != "jdbc":
+        msg = "write 'jdbc', whose credentials are hidden"
+        raise ValueError(msg)
+    return name if "." in name else name.lower()
+
+
+Format = Annotated[str, AfterValidator(_format)]
+
+
 class SourceConfig(Settings):
     """
     Where rows come from: one of `path` (with `format`), `table` or `query`.
@@ -27,7 +38,7 @@ class SourceConfig(Settings):
     `format: jdbc`, `table` and `query` are those of the database.
     """
 
-    format: str = "parquet"
+    format: Format = "parquet"
     path: Name | None = None
     options: Annotated[Options, AfterValidator(hidden)] = {}
     """Passed to Spark's reader."""
@@ -80,7 +91,7 @@ class SinkConfig(Settings):
     With `format: jdbc` the table is one of the database that `options` name.
     """
 
-    format: str = "parquet"
+    format: Format = "parquet"
     path: Name | None = None
     table: Name | None = None
     options: Annotated[Options, AfterValidator(hidden)] = {}

@@ -34,6 +34,11 @@ class Template:
         return any(isinstance(part, SecretText) for part in self.parts)
 
     @property
+    def written_down(self) -> bool:
+        """Whether all of it stands in the pipeline: nothing was, or is to be, filled in."""
+        return bool(self.parts) and all(isinstance(part, str) for part in self.parts)
+
+    @property
     def revealed(self) -> tuple[str | Reference, ...]:
         """The parts with secrets as they are, for whoever sends them."""
         parts = [part.get_secret_value() if isinstance(part, SecretText) else part for part in self.parts]

@@ -57,7 +57,9 @@ class Book:
         self._clock, self._sleep, self._share = clock, sleep, share
         shortest = min(rate.per for rate in rates)
         self.good_for = min(LATENESS * shortest, MAX_LATENESS)
-        self._stretch = min(STRETCH * shortest, MAX_LATENESS)
+        # Of few permits, a share is less than one; then none may come too early.
+        few = min(rate.limit for rate in rates) * STRETCH < 1
+        self._stretch = min((LATENESS if few else STRETCH) * shortest, MAX_LATENESS)
         self._windows = [PermitWindow(self._longer(rate)) for rate in rates]
         self._quotas = [window for window, rate in zip(self._windows, rates, strict=True) if rate.per > PACED]
         paced = [rate.limit / rate.per for rate in rates if rate.per <= PACED]
@@ -79,6 +81,12 @@ class Book:
         now = self._clock()
         ready_in = 0.0 if booked else max(0.0, self._ready_at - now)
         return Lease([max(0.0, at - now) for at in booked], self.good_for, now - asked, ready_in)
+
+    def spend(self, permits: int, ago: float) -> None:
+        """Count *permits* in quotas that an earlier try of the run has used, *ago* seconds before now."""
+        for window in self._quotas:
+            window.spend(permits, self._clock() - ago)
+            self._ready_at = max(self._ready_at, window.due)
 
     def pause(self, seconds: float) -> None:
         """Book nothing for so long."""

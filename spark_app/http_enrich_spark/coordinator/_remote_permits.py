@@ -32,6 +32,8 @@ class RemotePermits:
     it falls back to *own*, the worker's share of the limit.
     """
 
+    patience = 1.0
+
     def __init__(self, ask: Ask, own: PermitSource, *, clock: Callable[[], float]) -> None:
         self._ask, self._own, self._clock = ask, own, clock
         self._booked: deque[tuple[float, float]] = deque()

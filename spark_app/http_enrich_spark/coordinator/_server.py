@@ -63,7 +63,8 @@ class Coordinator:
     It has a thread and an event loop of its own. Workers find it at *host*; it listens at *bind*, which is
     the same unless there is a network between them that has names of its own. *engine* makes what tokens
     are asked for with; *busy* returns how many workers are at work in Spark's eyes, who may be more than
-    those that reach this server.
+    those that reach this server. *spent* is how many seconds ago how many requests were made already, which
+    count in quotas, the oldest first.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Coordinator:
         runtime: WorkerRuntime,
         engine: Callable[[], TransportEngine] = lambda: MemoryEngine.always(503),
         busy: Callable[[], int] = lambda: 0,
+        spent: Sequence[tuple[float, int]] = (),
     ) -> None:
         self.stopped: Stop | None = None
         """Why the run is to stop, if it is."""
@@ -83,7 +85,7 @@ class Coordinator:
         """When a worker was last heard of, by `time.monotonic`."""
         self._middleware, self._slots, self._busy = middleware, slots, busy
         self._host, self._bind = host, bind or host
-        self._runtime, self._engine = runtime, engine
+        self._runtime, self._engine, self._spent = runtime, engine, spent
         self._secret, self._plan_secrets = secrets.token_urlsafe(32), list[str]()
         self._totals, self._lock = Totals(), threading.Lock()
         self._seen: dict[str, int] = {}
@@ -165,9 +167,11 @@ class Coordinator:
     def _prepare(self, engine: TransportEngine) -> None:
         """Make a book for each limit of the cluster, and learn how tokens are asked for."""
         for source, rates in cluster_rates(self._middleware).items():
-            self._books[source] = Book(
+            self._books[source] = book = Book(
                 rates, clock=time.monotonic, sleep=asyncio.sleep, share=self._reachable_share
             )
+            for ago, requests in self._spent:
+                book.spend(requests, ago)
         self._runtime = replace(self._runtime, ask_through=self._desk.register)
         build_chain([each for each in self._middleware if each.asks_for_tokens], engine, self._runtime)
 

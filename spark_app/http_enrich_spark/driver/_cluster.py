@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
@@ -14,8 +16,10 @@ from http_enrich_transport import TransportEngine, TransportRuntimeFactory
 from ._slots import slots_of
 
 
-def coordinator(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> Coordinator:
-    """Return the coordinator for a run of *config*, to be entered."""
+def coordinator(
+    spark: SparkSession, config: PipelineConfig, run: RunInfo, spent: Sequence[tuple[float, int]]
+) -> Coordinator:
+    """Return the coordinator for a run of *config*, to be entered; *spent* are requests of earlier tries."""
     transport = config.transport.model_copy(update={"warmup_timeout": 0})
 
     def engine() -> TransportEngine:
@@ -37,6 +41,7 @@ def coordinator(spark: SparkSession, config: PipelineConfig, run: RunInfo) -> Co
         slots=slots_of(spark),
         runtime=runtime,
         busy=lambda: running_tasks(spark),
+        spent=spent,
         **({"engine": engine} if asks else {}),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from py4j.protocol import Py4JJavaError
 
 if TYPE_CHECKING:
     from ._report import Report
@@ -33,4 +35,12 @@ class LeaseLostError(RunError):
 
 def first_line(error: BaseException) -> str:
     """Return the first line of *error*; what Spark adds below it is its plan or a Java stack."""
-    return str(error).strip().partition("\n")[0]
+    text = _cause(error.java_exception) if isinstance(error, Py4JJavaError) else str(error)
+    return text.strip().partition("\n")[0]
+
+
+def _cause(error: Any) -> str:
+    """Return what the innermost cause of an *error* of Java's says; those around it only say where it was."""
+    while (cause := error.getCause()) is not None:
+        error = cause
+    return str(error.toString())

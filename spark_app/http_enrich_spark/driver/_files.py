@@ -61,6 +61,11 @@ class Folder:
         return self.path
 
     @property
+    def uri(self) -> str:
+        """The whole path, with its file system, as Hadoop writes it."""
+        return str(self._hadoop)
+
+    @property
     def name(self) -> str:
         """The last part of the path."""
         return str(self._hadoop.getName())

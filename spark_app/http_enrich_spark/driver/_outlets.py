@@ -18,6 +18,7 @@ from ._errors import RunError, first_line
 from ._facts import passed
 from ._files import Folder
 from ._names import ROW, quoted
+from .sink import has_begun, has_ended
 
 
 class Outlet(NamedTuple):
@@ -88,6 +89,24 @@ def _outlet(
     return Outlet(sink, passed, folder / f"publish-{own}", own)
 
 
+def refuse_half_published(folder: Folder, mine: Sequence[Outlet]) -> None:
+    """Raise `RunError` if an earlier try in *folder* has begun to publish what is none of *mine*."""
+    known = {outlet.place.name for outlet in mine}
+    adds = any(outlet.sink.mode == "append" for outlet in mine)
+    for name in folder.names():
+        if not name.startswith("publish-") or name in known or not has_begun(folder / name):
+            continue
+        # One that is whole is replaced as a whole, by whoever does not add to it.
+        if adds or not has_ended(folder / name):
+            msg = (
+                "an earlier try was cut short while it published, and what it published has changed since: "
+                "rows could be in the table twice. Change it back and start it again, which finishes it; or "
+                f"put the table right by hand, and delete {folder / name}"
+            )
+            raise RunError(msg, kind="sink")
+
+
 def sinks_of(config: PipelineConfig) -> dict[str, Any]:
-    """Return where *config* publishes to, as plain values."""
-    return {"sink": plain(config.sink), "errors": plain(config.errors)}
+    """Return where *config* publishes to and what columns it reads for that, as plain values."""
+    response = {"schema": config.response.schema_, "select": config.response.select}
+    return {"sink": plain(config.sink), "errors": plain(config.errors), "response": response}

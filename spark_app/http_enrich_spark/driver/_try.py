@@ -26,7 +26,8 @@ from ._frames import no_rows
 from ._freeze import first_rows, freeze
 from ._metrics import RunMetrics
 from ._names import ROW
-from ._outlets import Outlet, failed_rows, outlets, publishing, sinks_of
+from ._outlets import Outlet, failed_rows, outlets, publishing, refuse_half_published, sinks_of
+from ._places import check_places
 from ._report import Report, report_of, write_report
 from ._source import check_columns, read_source, reading, response_schema
 from ._summary import Counts, RunSummary, count, counts_of, summary_of
@@ -66,12 +67,16 @@ class Try:
         """Take the run to its end; raises `RunError` as `run_pipeline` does."""
         self._epoch.keep(lambda: self._live)
         try:
+            refuse_half_published(self._epoch.folder, self._outlets)
             frozen, rows = self._rows()
             answered = answered_schema(rows.schema)
             self._rehearse(answered)
             self._epoch.begin(frozen)
-        except Exception:
-            self._epoch.abandon()
+        except Exception as error:
+            try:
+                self._blame(error)
+            finally:
+                self._epoch.abandon()
             raise
         # From here on answers are paid for: they stay until they are published.
         with self._kept(frozen):
@@ -85,6 +90,11 @@ class Try:
         logger.info("%s: published %s rows to %s", done.pipeline, f"{done.rows_out:,}", done.sink)
         return report
 
+    def _blame(self, error: Exception) -> None:
+        # Whatever it was: who has taken over cancels our jobs, and may have deleted what we were reading.
+        with suppress(Py4JError, OSError):
+            self._epoch.lease.check(cause=error)
+
     @property
     def _live(self) -> Totals:
         """What the workers of this try have counted so far."""
@@ -96,6 +106,7 @@ class Try:
         source = None if frozen else read_source(self._spark, config.source)
         if source is not None:
             self._check(source)
+            check_places(source, config)
             with reading(self._spark, config.source):
                 frozen = freeze(source, config.source, self._epoch.input.path)
         assert frozen is not None  # noqa: S101 - one of the two
@@ -169,7 +180,7 @@ class Try:
         # Whatever earlier tries have paid for counts, answers that were lost on the way included.
         before = before._replace(calls=max(before.calls, self._epoch.earlier().calls))
         tasks = tasks_of(rows, left, self._config.execution.batch_size)
-        with coordinator(self._spark, self._config, self._run) as self._coordinator:
+        with coordinator(self._spark, self._config, self._run, self._epoch.spent()) as self._coordinator:
             contact = self._contact(self._coordinator, tasks)
             self._guard = Guard(self._coordinator, total, before, self._config.execution, contact)
             self._guard.look()
@@ -205,7 +216,8 @@ class Try:
         stopped = self._stopped(answered) if counts.rows < frozen.rows else None
         if stopped is not None:
             undone = f"{frozen.rows - counts.rows:,} of {frozen.rows:,} rows were given up"
-            self._give_up(counts, stopped, f"{stopped.reason} ({undone}; nothing was published)")
+            details = "; ".join([*map(str, counts.failures), undone, "nothing was published"])
+            self._give_up(counts, stopped, f"{stopped.reason} ({details})")
         check_whole(counts, frozen)
         too_many = too_many_failures(counts, self._config.execution)
         if too_many is not None:
@@ -281,9 +293,7 @@ class Try:
         try:
             yield
         except Exception as error:
-            # Whatever it was: who has taken over may have deleted what this try was reading.
-            with suppress(Py4JError, OSError):
-                self._epoch.lease.check()
+            self._blame(error)
             if not isinstance(error, RunError):
                 logger.error("the try ended by an error", exc_info=error)
             known = error if isinstance(error, RunError) else RunError("", retry=True, kind="internal")

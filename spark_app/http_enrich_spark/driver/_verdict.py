@@ -10,7 +10,7 @@ from ._facts import Frozen
 from ._summary import Counts, Failure
 
 _ADVICE = {
-    "auth": "the API rejected the credentials; correct the password or token of the connection",
+    "auth": "the API rejected the credentials; correct the key, the password or the token",
     "rate_limited": "the API's rate limit is exhausted; lower rate_limit, or start it again later",
     "connect": "the API cannot be reached; check endpoint.base_url and the network",
     "tls": "there is no TLS with the API; check transport.tls and the API's certificate",

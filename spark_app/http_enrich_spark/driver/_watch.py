@@ -22,6 +22,9 @@ from ._facts import passed
 SAMPLE = 1000
 """Rows; as long as there are fewer answers, failures are judged as if there were that many."""
 
+REJECTED = 20
+"""Rows; if these are all by now and each was rejected, the others will be, too, or the account be locked."""
+
 LINE_EVERY = 5.0
 """Seconds between two lines of progress."""
 
@@ -33,20 +36,24 @@ class Progress(NamedTuple):
     """
     How far a run is, earlier tries included: rows answered, those of them that failed, and requests made.
 
-    `ignored` rows have an answer that is neither good nor bad.
+    `ignored` rows have an answer that is neither good nor bad; of `rejected` ones the API has refused the
+    credentials.
     """
 
     rows: int
     failed: int
     calls: int
     ignored: int = 0
+    rejected: int = 0
 
 
 def reason_to_stop(progress: Progress, total: int, seconds: float, limits: ExecutionConfig) -> Stop | None:
     """Return why a run of *total* rows must not go on after *seconds* of this try; None if it may."""
     judged = progress.rows - progress.ignored
+    if progress.rejected == judged >= REJECTED and limits.max_error_rate < 1:
+        return Stop(f"all of the first {judged:,} rows were rejected with these credentials", "error_rate")
     if progress.failed > limits.max_error_rate * max(judged, min(SAMPLE, total)):
-        rate = f"{progress.failed:,} of {judged:,} rows have failed"
+        rate = f"{progress.failed:,} of the first {judged:,} rows have failed"
         return Stop(
             f"{rate}, more than execution.max_error_rate = {limits.max_error_rate:.1%} allows", "error_rate"
         )
@@ -119,7 +126,8 @@ class Guard:
         return totals
 
     def _with_earlier(self, totals: Totals) -> Progress:
-        now = Progress(totals.rows, totals.failed, totals.calls, totals.outcomes.get("ignored", 0))
+        ignored, rejected = (totals.outcomes.get(name, 0) for name in ("ignored", "auth"))
+        now = Progress(totals.rows, totals.failed, totals.calls, ignored, rejected)
         return Progress(*map(sum, zip(self._before, now, strict=True)))
 
 

@@ -118,6 +118,8 @@ def test_a_cluster_wide_source_is_asked_with_the_rates_as_they_are() -> None:
         def take(self) -> bool:
             return False
 
+        patience = 0.0
+
         async def acquire(self, until: float) -> bool:
             return len(asked) < 2
 

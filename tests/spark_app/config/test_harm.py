@@ -9,7 +9,7 @@ import pytest
 from http_enrich_spark.config import PipelineError, check_pipeline, read_document
 from http_enrich_transport import SecretText
 from tests.support.deadline import within
-from tests.support.pipelines import TEXT, pipeline
+from tests.support.pipelines import TEXT, load, pipeline
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,29 @@ def test_a_file_of_very_many_keys_is_refused_at_once() -> None:
 
 def test_authorization_is_set_by_one_of_two() -> None:
     bearer = {"type": "bearer", "token": SecretText("x")}
-    changes = {"endpoint.headers": {"authorization": "x"}, "middleware": [bearer]}
+    changes = {"endpoint.headers": {"authorization": "${env.X}"}, "middleware": [bearer]}
 
     with pytest.raises(PipelineError, match=r"endpoint\.headers and bearer both set Authorization"):
         check_pipeline(pipeline(changes))
+
+
+def test_a_header_that_holds_a_secret_is_not_written_down() -> None:
+    literal = {"endpoint.headers": {"authorization": "Bearer abcdef"}}
+    with pytest.raises(PipelineError, match=r"authorization: a secret is not written into the pipeline; use"):
+        check_pipeline(pipeline(literal))
+
+    for written in ("Token ${conn.api.password}", "${var.token}", "${row.token}"):
+        assert check_pipeline(pipeline({"endpoint.headers": {"authorization": written}}))
+
+
+@pytest.mark.parametrize("section", ["source", "sink"])
+def test_a_format_is_the_same_in_capitals(section: str) -> None:
+    """Spark takes them; what is done for a format must not hang on how it is written."""
+    config = getattr(load({f"{section}.format": "PARQUET"}), section)
+    assert config.format == "parquet"
+
+    with pytest.raises(PipelineError, match=rf"{section}.format: write 'jdbc', whose credentials are hidden"):
+        check_pipeline(pipeline({f"{section}.format": "org.apache.spark.sql.jdbc"}))
 
 
 def test_the_keys_of_a_mapping_are_texts() -> None:

@@ -62,5 +62,5 @@ def test_two_executors_keep_to_one_limit_and_use_it_while_one_is_killed(tmp_path
     # busy machine, which moves requests together: those of the time for which it had stopped.
     assert most_in(1, times) <= 1.5 * LIMIT
     assert most_in(5, times) <= 1.1 * LIMIT * 5
-    assert rate >= 0.7 * LIMIT
+    assert rate >= 0.55 * LIMIT
     assert len(requests) >= ROWS + 0.05 * ROWS  # retries are in the mix

@@ -45,12 +45,14 @@ def test_files_with_options_are_a_source(spark: SparkSession, tmp_path: Path) ->
 def test_many_partitions_share_one_pool_per_worker(spark: SparkSession, tmp_path: Path) -> None:
     """40 tasks on two workers with `limit: 10` open 20 connections, not 400."""
     write_source(tmp_path / "source", limit=2000)
+    (tmp_path / "token").write_text("token")
+    headers = {"Authorization": f"Bearer ${{file.{tmp_path}/token}}"}
     with run_in_thread("token", latency=(0.001, 0.005)) as (url, api):
         data = pipeline(
             tmp_path,
             url,
             source={"id": ["icao"]},
-            endpoint={"path": "/v1/airports/${row.icao}", "headers": {"Authorization": "Bearer token"}},
+            endpoint={"path": "/v1/airports/${row.icao}", "headers": headers},
             transport={"tcp_connection": {"limit": 10}},
             execution={"batch_size": 50},
         )

@@ -194,8 +194,9 @@ def test_sink_modes(
         "execution": {"checkpoint": str(tmp_path / "stage")},
     }
     with web_server(ok) as server:
-        for day, tag, this in [("1", "x", "append"), ("2", "old", "append"), ("2", "x", mode)]:
-            data = pipeline(tmp_path, server.url, **sections)
+        runs = [("1", "x", "append"), ("2", "old", "append"), ("2", "x", mode)]
+        for number, (day, tag, this) in enumerate(runs):
+            data = {**pipeline(tmp_path, server.url, **sections), "name": f"run{number}"}
             data["source"] = {"query": query.format(day=day, tag=tag), "id": ["id"]}
             data["sink"]["mode"] = this
             run(spark, data)
@@ -203,3 +204,31 @@ def test_sink_modes(
     rows = spark.table(table) if target == "table" else spark.read.parquet(str(tmp_path / "out"))
     found = sorted((str(row.day), row.tag) for row in rows.collect())
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "sink", "reason"),
+    [
+        ("SELECT 'b' AS id, 1 AS n, '1' AS day", {"partition_by": []}, "is partitioned by day; say the same"),
+        ("SELECT 'b' AS id, 1 AS n, '1' AS day", {"partition_by": ["id", "day"]}, "partitioned by day; say"),
+        ("SELECT 'b' AS id, 'x' AS n, '1' AS day", {}, "has the column 'n' as string, .* write it as int"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["append", "overwrite_partitions"])
+def test_files_that_nobody_could_read_together_are_found_before_anything_is_requested(
+    spark: SparkSession, tmp_path: Path, before: str, sink: dict[str, Any], reason: str, mode: str
+) -> None:
+    place = {"partition_by": ["day"], **sink, "mode": mode}
+    if mode == "overwrite_partitions" and not place["partition_by"]:
+        place["mode"] = "append"
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, sink=place)
+        source = {"query": "SELECT 'a' AS id, 1 AS n, '2' AS day", "id": ["id"]}
+        first = {**data, "name": "first", "source": {"query": before, "id": ["id"]}}
+        first["sink"] = {**data["sink"], "partition_by": ["day"], "mode": "append"}
+        run(spark, first)
+        asked_before = len(server.paths)
+        with pytest.raises(RunError, match=reason):
+            run(spark, {**data, "source": source})
+
+    assert len(server.paths) == asked_before

@@ -44,6 +44,21 @@ def test_too_many_failures_end_it_as_soon_as_they_are_no_accident(
     assert reason is None or "more than execution.max_error_rate = 5.0% allows" in reason
 
 
+def test_a_key_that_the_api_rejects_costs_no_thousand_requests() -> None:
+    """It may lock the account, and bill what it rejects."""
+    limits, progress = (
+        ExecutionConfig(max_error_rate=0.5),
+        Progress(rows=20, failed=20, calls=20, rejected=20),
+    )
+    stop = reason_to_stop(progress, 100_000, 0, limits)
+
+    assert stop is not None
+    assert stop.reason == "all of the first 20 rows were rejected with these credentials"
+    assert reason_to_stop(progress._replace(rejected=19), 100_000, 0, limits) is None
+    assert reason_to_stop(progress._replace(rows=19, failed=19, rejected=19), 100_000, 0, limits) is None
+    assert reason_to_stop(progress, 100_000, 0, ExecutionConfig(max_error_rate=1)) is None
+
+
 def test_what_is_ignored_makes_no_share_of_failures_smaller() -> None:
     """As when the run is judged in the end; else it would pay for all of it first."""
     limits = ExecutionConfig(max_error_rate=0.05)
@@ -52,7 +67,7 @@ def test_what_is_ignored_makes_no_share_of_failures_smaller() -> None:
     stop = reason_to_stop(progress, 100_000, 0, limits)
 
     assert stop is not None
-    assert stop.reason.startswith("600 of 11,000 rows have failed, more than")
+    assert stop.reason.startswith("600 of the first 11,000 rows have failed, more than")
     assert reason_to_stop(progress._replace(ignored=0), 100_000, 0, limits) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import reduce
@@ -148,6 +149,12 @@ class Epoch:
             if state is not None:
                 totals.add(state.totals)
         return totals
+
+    def spent(self) -> list[tuple[float, int]]:
+        """Return how many seconds ago each try before this one was last heard of, and its requests."""
+        others = [each for each in epochs(self.folder) if each != self.number]
+        states = [state for state in (state_of(self.folder, each) for each in others) if state is not None]
+        return [(max(0.0, time.time() - state.at), state.totals.calls) for state in states]
 
     def keep(self, totals: Callable[[], Totals]) -> None:
         """Hold the lease from here on; when it is lost, what Spark does for this run is cancelled."""

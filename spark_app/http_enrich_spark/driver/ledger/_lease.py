@@ -115,12 +115,22 @@ class Lease:
         )
         self._thread.start()
 
-    def check(self) -> None:
-        """Raise `LeaseLostError` if another try has taken over, or may have."""
-        if self._lost is None and any(each > self.epoch for each in epochs(self._folder)):
-            self._lost = LeaseLostError(_TAKEN)
+    def check(self, *, cause: Exception | None = None) -> None:
+        """Raise `LeaseLostError` if another try has taken over, or may have, or the lease is gone."""
+        if self._lost is None:
+            self._lost = self._loss()
         if self._lost is not None:
-            raise self._lost
+            raise self._lost from cause
+
+    def _loss(self) -> LeaseLostError | None:
+        if any(each > self.epoch for each in epochs(self._folder)):
+            return LeaseLostError(_TAKEN)
+        state = state_of(self._folder, self.epoch)
+        if state is not None and state.owner != self._state.owner:
+            return LeaseLostError(_TAKEN)
+        if state is None and not self._file.exists():
+            return LeaseLostError(_DELETED.format(folder=self._folder), retry=True)
+        return None
 
     def end(self) -> None:
         """Say that this try has ended, so that nobody waits for it."""
@@ -162,6 +172,10 @@ class Lease:
 _BUSY = (
     "another run of this pipeline and window is at work in {folder}, with other settings: wait for its end, "
     "or stop it. If both are meant, tell them apart by their name, such as name: airports_${{var.country}}"
+)
+_DELETED = (
+    "somebody has deleted {folder} while the run was at work, and with it what was answered; this try stops, "
+    "and publishes nothing. The next one begins anew: see that nothing cleans up execution.checkpoint"
 )
 _TAKEN = "another try of this run has taken over; this one stops, and publishes nothing"
 

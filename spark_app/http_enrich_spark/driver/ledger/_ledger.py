@@ -44,6 +44,7 @@ class Ledger:
         self.key = RunKey.of(config, run, only=only)
         self.folder = Folder(spark, config.checkpoint) / self.key.folder
         self._given = config.execution.checkpoint is not None
+        self._adds = config.sink.mode == "append" and not fresh
         response = config.response
         self._reading = Reading(response.schema_, response.select) if response.schema_ is not None else None
 
@@ -142,6 +143,12 @@ class Ledger:
         if done is None or done.digest == self.key.digest:
             return False
         changes = ", ".join(self.key.changes(done.settings))
+        if self._adds:
+            msg = (
+                f"{changes} changed since the run was published on {done.at}, and mode append would add its "
+                "rows a second time: change it back, or take them out of the table and start it with --fresh"
+            )
+            raise RunError(msg, kind="sink")
         logger.warning("%s changed since the run was published on %s, so it starts afresh", changes, done.at)
         return True
 

@@ -1,7 +1,7 @@
 """Where the rows go, and how they become visible."""
 
 from ._check import check_sink, rehearse, sink_exists
-from ._publish import has_begun, is_written, publish, published_files
+from ._publish import has_begun, has_ended, is_written, publish, published_files
 from ._replace import EXACT_FORMATS, check_unchanged, read_back, replacing, to_replace
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "check_sink",
     "check_unchanged",
     "has_begun",
+    "has_ended",
     "is_written",
     "publish",
     "published_files",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
-from http_enrich_spark.config import SinkConfig
+from http_enrich_spark.config import FILE_FORMATS, SinkConfig
 from http_enrich_spark.driver._errors import RunError, first_line
 from http_enrich_spark.driver._files import Folder
 from http_enrich_spark.driver._frames import no_rows
@@ -57,15 +58,48 @@ def _existing_columns(spark: SparkSession, sink: SinkConfig) -> Sequence[str] | 
 
 
 def _check_partitions(spark: SparkSession, sink: SinkConfig) -> None:
-    """A table with other partitions would be replaced as a whole."""
+    """A table with other partitions would be replaced as a whole; files could not be read together."""
     if sink.table is None:
-        return
-    found = [column.name for column in spark.catalog.listColumns(sink.table) if column.isPartition]
-    if {name.lower() for name in found} != {name.lower() for name in sink.partition_by}:
+        found = _partitions_of_files(Folder(spark, sink.path or "")) if sink.format in FILE_FORMATS else None
+    else:
+        found = [column.name for column in spark.catalog.listColumns(sink.table) if column.isPartition]
+    if found is not None and [name.lower() for name in found] != [name.lower() for name in sink.partition_by]:
         msg = (
             f"sink.partition_by: {sink.name} is partitioned by {', '.join(found) or 'nothing'}; say the same"
         )
         raise RunError(msg)
+
+
+def _partitions_of_files(folder: Folder) -> list[str] | None:
+    """Return by which columns the table of files in *folder* is cut up, None if there are no files yet."""
+    found: list[str] = []
+    while names := [name for name in folder.names() if "=" in name or not name.startswith(("_", "."))]:
+        cut = next((name for name in names if "=" in name), None)
+        if cut is None:
+            return found
+        found.append(unquote(cut.partition("=")[0]))
+        folder = folder / cut
+    return found or None
+
+
+def _check_types(spark: SparkSession, sink: SinkConfig, schema: StructType) -> None:
+    """Raise `RunError` if files that stay have other types: nobody could read them together."""
+    if sink.path is None or sink.mode not in ("append", "overwrite_partitions") or sink.format not in _TYPED:
+        return
+    try:
+        there = spark.read.format(sink.format).load(sink.path).schema if sink_exists(spark, sink) else None
+    except AnalysisException:
+        return  # an empty folder
+    mine = {field.name.lower(): field.dataType.simpleString() for field in schema}
+    cut = {name.lower() for name in sink.partition_by}
+    for field in there or []:
+        here, name = field.dataType.simpleString(), field.name.lower()
+        if name not in cut and mine.get(name, here) != here:
+            msg = (
+                f"sink: {sink.name} has the column {field.name!r} as {here}, and this run would write it as "
+                f"{mine[name]}: no reader takes both; change response.schema, or write to another place"
+            )
+            raise RunError(msg)
 
 
 def rehearse(sink: SinkConfig, schema: StructType, folder: str, spark: SparkSession, token: str) -> None:
@@ -78,6 +112,7 @@ def rehearse(sink: SinkConfig, schema: StructType, folder: str, spark: SparkSess
     """
     if sink.format == "jdbc":
         return rehearse_jdbc(schema, sink, token, spark)
+    _check_types(spark, sink, schema)
     try:
         _rehearse(sink, schema, folder, spark)
     except Exception as error:

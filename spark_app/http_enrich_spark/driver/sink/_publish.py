@@ -84,6 +84,11 @@ def is_written(spark: SparkSession, sink: SinkConfig, place: Folder, token: str)
     return (place / "published").exists() or (stage_of(spark, sink, token) / WRITTEN).exists()
 
 
+def has_ended(place: Folder) -> bool:
+    """Say whether all that was to be published from *place* is."""
+    return (place / "published").exists()
+
+
 def has_begun(place: Folder) -> bool:
     """Say whether a try has begun to publish from *place*, so that what the sink holds may be its own."""
     return (place / "begun").exists()

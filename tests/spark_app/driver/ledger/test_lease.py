@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,23 @@ def test_a_try_finds_that_another_one_has_taken_over(
     with pytest.raises(LeaseLostError, match="another try of this run has taken over") as lost_to:
         lease.check()
     assert not lost_to.value.retry
+
+
+def test_a_try_finds_that_its_folder_was_deleted(spark: SparkSession, tmp_path: Path) -> None:
+    """It would pay for answers that nobody keeps."""
+    lease = claim(spark, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(LeaseLostError, match=r"somebody has deleted .*/run while the run was at work"):
+        lease.check()
+
+
+def test_a_try_finds_that_another_one_has_its_number(spark: SparkSession, tmp_path: Path) -> None:
+    lease = claim(spark, tmp_path / "run")
+    says(tmp_path / "run", ELSEWHERE, time.time())
+
+    with pytest.raises(LeaseLostError, match="another try of this run has taken over"):
+        lease.check()
 
 
 def test_the_last_sign_of_life_has_the_figures_for_who_takes_over(

@@ -18,6 +18,7 @@ from http_enrich_spark.driver._files import Folder
 from http_enrich_spark.driver._try import Try
 from http_enrich_spark.driver.ledger import Epoch, Ledger, _lease
 from http_enrich_spark.driver.ledger._lease import Lease
+from http_enrich_spark.driver.sink import _publish
 from tests.support.dying import Killed, dies_after
 from tests.support.runs import Sections, asked, ok, out, pipeline, run, write_ids
 from tests.support.web import web_server
@@ -126,12 +127,62 @@ def test_runs_into_places_that_a_variable_tells_apart_are_runs_of_their_own(
     assert [[row.id for row in table] for table in tables] == [["a"], ["b"]]
 
 
-def test_a_change_that_is_refused_costs_nothing_when_it_is_undone(
+def test_a_change_would_add_the_rows_a_second_time_and_is_refused(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     write_ids(tmp_path, "a")
     with web_server(ok) as server:
         data = pipeline(tmp_path, server.url, sink={"mode": "append"})
+        run(spark, data)
+        with pytest.raises(RunError, match=r"endpoint.params changed .* append would add its rows a second"):
+            run(spark, {**data, "endpoint": {**data["endpoint"], "params": {"lang": "en"}}})
+
+    assert len(server.paths) == len(out(spark, tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sink": {"mode": "append", "options": {"compression": "gzip"}}},
+        {"endpoint": {"params": {"lang": "en"}}},
+    ],
+)
+def test_a_publish_that_was_cut_short_is_finished_before_anything_else_is_published(
+    spark: SparkSession, tmp_path: Path, changed: Sections
+) -> None:
+    """Else the rows that are in the table already would be there twice."""
+    write_ids(tmp_path, *IDS)
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, sink={"mode": "append"})
+        with dies_after(_publish, "publish_files"):
+            run(spark, data)
+        other = pipeline(tmp_path, server.url, **{"sink": {"mode": "append"}, **changed})
+        with pytest.raises(RunError, match="an earlier try was cut short while it published"):
+            run(spark, other)
+        summary = run(spark, data)
+
+    assert summary.resumed == len(IDS)
+    assert [row.id for row in out(spark, tmp_path)] == IDS
+    assert len(server.paths) == len(IDS)
+
+
+def test_a_change_of_the_columns_is_not_passed_over(spark: SparkSession, tmp_path: Path) -> None:
+    """The answers are gone, so that the table cannot have them; it has to be said."""
+    write_ids(tmp_path, "a")
+    with web_server(ok) as server:
+        run(spark, pipeline(tmp_path, server.url, response={"schema": "path STRING", "select": "data"}))
+        with pytest.raises(RunError, match=r"was published on .*, but response.schema changed since"):
+            run(spark, pipeline(tmp_path, server.url, response={"schema": "n INT", "select": "data"}))
+
+    assert len(server.paths) == 1
+
+
+def test_a_change_that_is_refused_costs_nothing_when_it_is_undone(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    write_ids(tmp_path, "a")
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, sink={"mode": "overwrite"})
         run(spark, data)
         mistyped = {**data, "source": {**data["source"], "id": ["idd"]}}
         with pytest.raises(RunError, match="idd"):

@@ -274,3 +274,16 @@ def test_a_try_that_is_lost_between_two_jobs_of_spark_starts_no_other(
 
     assert server.paths == []
     assert spark.range(3).count() == 3  # what is no job of the run's goes on
+
+
+def test_a_quota_is_that_of_all_tries(spark: SparkSession, tmp_path: Path) -> None:
+    """What an API allows in a day does not begin anew with each retry."""
+    write_ids(tmp_path, "a", "b", "c", "d", "e")
+    quota = {"type": "rate_limit", "rates": [{"limit": 3, "per": "1d"}], "on_exhausted": "fail"}
+    with web_server(ok) as server:
+        data = pipeline(tmp_path, server.url, middleware=[quota], execution={"max_error_rate": 0})
+        for _ in range(2):
+            with pytest.raises(RunError, match="rate_limited: rate_limit_exhausted"):
+                run(spark, data)
+
+    assert 1 <= len(server.paths) <= 3  # on a busy machine, the driver's answer may be late for some
