@@ -49,7 +49,7 @@ class HttpEnrichSparkOperator(SparkSubmitOperator):
             `START/END` in ISO 8601, or a mapping with `start` and `end`. Without it, the window is that
             of the partition or the data interval.
         resume: `auto` goes on where an earlier try of the same pipeline and window has ended, and does
-            not repeat a run that was published; `never` requests everything again.
+            not repeat a run that was published; `never` requests everything again, once: retries go on.
         name: Name of the Spark application, in its UI.
         spark_options: Everything else that `SparkSubmitOperator` takes, but for what starts
             the application, which is ours.

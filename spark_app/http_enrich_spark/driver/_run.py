@@ -129,7 +129,11 @@ def _repeated(spark: SparkSession, done: Done, config: PipelineConfig, ledger: L
             "with --fresh (resume='never' in Airflow) to request everything again"
         )
         raise RunError(msg)
-    logger.info("%s: published on %s already, so nothing is requested", config.name, done.at)
+    logger.info(
+        "%s: published on %s already, so nothing is requested; --fresh would do it again",
+        config.name,
+        done.at,
+    )
     figures = {**done.summary, "repeated": True, "folder": ledger.folder.path}
     return repeated_report(msgspec.convert(figures, RunSummary), ledger.folder)
 

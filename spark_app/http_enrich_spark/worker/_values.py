@@ -21,6 +21,9 @@ class Unreadable:
 
 UNREADABLE = Unreadable()
 
+_UNREADABLE = (ValueError, OverflowError, KeyError, TypeError)
+"""What PyArrow raises: for dates and texts, for maps with a key twice, and for those whose keys are structs."""
+
 
 def position_of(name: str, names: Sequence[str]) -> int:
     """Find a column; one that differs by case only will do, since Spark's names are case-insensitive."""
@@ -33,7 +36,7 @@ def read_column(column: pa.Array) -> list[Any]:
     """Return the values of *column*; one that cannot be read costs its row, not the batch."""
     try:
         values: list[Any] = column.to_pylist(maps_as_pydicts="strict")
-    except (ValueError, OverflowError, KeyError):
+    except _UNREADABLE:
         return [_read(cell) for cell in column]
     return values
 
@@ -41,7 +44,7 @@ def read_column(column: pa.Array) -> list[Any]:
 def _read(cell: pa.Scalar) -> Any:
     try:
         return cell.as_py(maps_as_pydicts="strict")
-    except (ValueError, OverflowError, KeyError):
+    except _UNREADABLE:
         return UNREADABLE
 
 
@@ -73,7 +76,7 @@ def to_json(value: Any, column: str) -> Any:
         msg = f"column {column} is {_name(value)}, which cannot be written into JSON"
         raise InvalidRequestError(msg)
     if isinstance(value, Mapping):
-        for item in value.values():
+        for item in (*value, *value.values()):
             to_json(item, column)
     if isinstance(value, list | tuple):
         for item in value:
@@ -85,5 +88,5 @@ def _name(value: Any) -> str:
     if value is None:
         return "null"
     if value is UNREADABLE:
-        return "out of range or not UTF-8"
+        return "out of range, not UTF-8, or a map without plain keys"
     return str(value) if isinstance(value, float) else f"a {type(value).__name__}"

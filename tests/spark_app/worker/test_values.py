@@ -40,6 +40,12 @@ def test_maps_are_read_as_mappings() -> None:
     assert read_column(cells) == [{"k": 1}]
 
 
+def test_a_map_whose_keys_are_structs_costs_its_row_only() -> None:
+    kind = pa.map_(pa.struct([("a", pa.int64())]), pa.int64())
+
+    assert read_column(pa.array([[], [({"a": 1}, 2)]], kind)) == [{}, UNREADABLE]
+
+
 def test_the_column_with_the_very_name_comes_first() -> None:
     assert [position_of(name, ["x", "X"]) for name in ("x", "X")] == [0, 1]
     assert position_of("name", ["id", "Name"]) == 1
@@ -55,7 +61,9 @@ def test_decimals_have_no_exponent() -> None:
     assert to_text(Decimal("0E-7"), "x") == "0.0000000"
 
 
-@pytest.mark.parametrize("value", [[float("nan")], {"a": float("inf")}, {"a": [{"b": float("-inf")}]}])
+@pytest.mark.parametrize(
+    "value", [[float("nan")], {"a": float("inf")}, {"a": [{"b": float("-inf")}]}, {float("nan"): 1}]
+)
 def test_json_finds_what_it_lacks_at_any_depth(value: object) -> None:
     with pytest.raises(InvalidRequestError, match=r"column x has .*, which JSON does not have"):
         to_json(value, "x")

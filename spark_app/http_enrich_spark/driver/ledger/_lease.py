@@ -138,7 +138,9 @@ class Lease:
         if self._thread is not None:
             self._thread.join()
         with suppress(Py4JError, OSError):
-            if self._folder.exists():
+            # What was deleted, or is another's by now, is none of ours to write.
+            state = state_of(self._folder, self.epoch)
+            if state is not None and state.owner == self._state.owner:
                 self._write(ended=True)
 
     def _beat(self, on_lost: Callable[[], None]) -> None:

@@ -75,7 +75,7 @@ def _partitions_of_files(folder: Folder) -> list[str] | None:
     found: list[str] = []
     while names := [name for name in folder.names() if "=" in name or not name.startswith(("_", "."))]:
         cut = next((name for name in names if "=" in name), None)
-        if cut is None:
+        if cut is None or (folder / cut).is_file():
             return found
         found.append(unquote(cut.partition("=")[0]))
         folder = folder / cut

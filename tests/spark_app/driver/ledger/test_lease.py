@@ -163,6 +163,10 @@ def test_a_try_finds_that_another_one_has_its_number(spark: SparkSession, tmp_pa
 
     with pytest.raises(LeaseLostError, match="another try of this run has taken over"):
         lease.check()
+    lease.end()
+    state = state_of(Folder(spark, str(tmp_path / "run")), 1)
+    assert state is not None
+    assert (state.owner, state.ended) == ("someone", False)
 
 
 def test_the_last_sign_of_life_has_the_figures_for_who_takes_over(
