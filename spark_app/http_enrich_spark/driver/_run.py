@@ -129,11 +129,8 @@ def _repeated(spark: SparkSession, done: Done, config: PipelineConfig, ledger: L
             "with --fresh (resume='never' in Airflow) to request everything again"
         )
         raise RunError(msg)
-    logger.info(
-        "%s: published on %s already, so nothing is requested; --fresh would do it again",
-        config.name,
-        done.at,
-    )
+    again = "nothing is requested, unless it is started with --fresh"
+    logger.info("%s: published on %s already, so %s", config.name, done.at, again)
     figures = {**done.summary, "repeated": True, "folder": ledger.folder.path}
     return repeated_report(msgspec.convert(figures, RunSummary), ledger.folder)
 

@@ -22,7 +22,7 @@ class Unreadable:
 UNREADABLE = Unreadable()
 
 _UNREADABLE = (ValueError, OverflowError, KeyError, TypeError)
-"""What PyArrow raises: for dates and texts, for maps with a key twice, and for those whose keys are structs."""
+"""What PyArrow raises for dates and texts, for maps with a key twice, and for those with structs as keys."""
 
 
 def position_of(name: str, names: Sequence[str]) -> int:
