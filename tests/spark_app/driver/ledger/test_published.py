@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from http_enrich_spark.config import RunInfo, load_pipeline
-from http_enrich_spark.driver import RunError, run_pipeline
+from http_enrich_spark.driver import RunError, _try, run_pipeline
 from http_enrich_spark.driver._errors import LeaseLostError
 from http_enrich_spark.driver._facts import Frozen
 from http_enrich_spark.driver._files import Folder
@@ -333,6 +333,21 @@ def test_fresh_deletes_nothing_of_a_try_that_has_taken_over(spark: SparkSession,
         summary = run_pipeline(spark, config, RunInfo(id="r1"))
 
     assert (summary.resumed, len(server.paths)) == (2, 2)
+
+
+def test_a_try_that_loses_the_run_while_it_reads_its_source_says_so(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes over cancels its jobs, of which Spark has nothing to say but that."""
+
+    def overtaken(*_: Any) -> None:
+        Lease.claim(spark, Folder(spark, str(folder_of(tmp_path))))
+        raise ValueError("Job 0 cancelled")
+
+    monkeypatch.setattr(_try, "freeze", overtaken)
+    write_ids(tmp_path, "a")
+    with web_server(ok) as server, pytest.raises(LeaseLostError, match=r"another try .* has taken over"):
+        run(spark, pipeline(tmp_path, server.url))
 
 
 def test_a_try_that_loses_the_run_when_all_is_answered_publishes_nothing(
