@@ -29,3 +29,12 @@ class Recipe(msgspec.Struct):
         """Return the checked pipeline with all its values; raises `PipelineError`."""
         document = read_document(self.pipeline, name=self.name)
         return load_pipeline(document, variables=self.variables, run=self.run, environ=environ)
+
+    def located(self, message: str) -> str:
+        """Return *message* with its place in the file, if it begins with a key, as in `source.id: …`."""
+        key, colon, said = message.partition(": ")
+        path = tuple(key.split("."))
+        if not colon or not isinstance(self.pipeline, str):
+            return message
+        document = read_document(self.pipeline, name=self.name)
+        return document.problem(path, said).at(self.name) if path[:1] in document.places else message

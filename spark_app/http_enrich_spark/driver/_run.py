@@ -55,6 +55,17 @@ def report_pipeline(
     up or another try has taken over; nothing is published then, what was answered is kept, and the error
     has the report as far as it goes.
     """
+    try:
+        return _report(spark, config, run, fresh, recipe)
+    except RunError as error:
+        if recipe is not None:
+            error.args = (recipe.located(str(error)),)
+        raise
+
+
+def _report(
+    spark: SparkSession, config: PipelineConfig, run: RunInfo, fresh: str, recipe: Recipe | None
+) -> Report:
     _check_session(spark, config)
     ledger = Ledger(spark, config, run, fresh=fresh)
     done = _published(ledger, config)

@@ -7,12 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import yaml
 from aiohttp import web
 from pyspark.sql import DataFrame, SparkSession
 
 from http_enrich_demo.airports import write_source
 from http_enrich_demo.api import run_in_thread
-from http_enrich_spark.driver import RunError, _try
+from http_enrich_spark.config import Recipe, RunInfo
+from http_enrich_spark.driver import RunError, _try, run_pipeline
 from http_enrich_spark.driver._enrich import enrich
 from http_enrich_spark.driver._facts import fingerprint
 from tests.support.peer import closed_port
@@ -300,3 +302,14 @@ def test_a_run_that_was_given_up_publishes_nothing_and_says_why(spark: SparkSess
     assert "of 40 rows were given up; nothing was published)" in str(caught.value)
     assert (caught.value.kind, caught.value.retry) == ("outage", True)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_does_not_fit_is_found_in_the_file(spark: SparkSession, tmp_path: Path) -> None:
+    write_ids(tmp_path, "a")
+    data = pipeline(tmp_path, "http://127.0.0.1:9", source={"id": ["idd"]})
+    text = yaml.safe_dump(data, sort_keys=False)
+    line = text.splitlines().index("  id:") + 1
+    recipe = Recipe("airports.yaml", text, {}, RunInfo(id="r1"))
+
+    with pytest.raises(RunError, match=rf"^airports.yaml:{line}:3: source.id: no column 'idd'; did you mean"):
+        run_pipeline(spark, recipe.load({}), recipe.run, recipe=recipe)
