@@ -66,7 +66,7 @@ def test_a_run_that_failed_too_often_says_so_and_shows_what_was_answered(
     with web_server(refuse_most) as server:
         error = failed(spark, pipeline(tmp_path, server.url, execution={"max_error_rate": 0.1}))
 
-    assert str(error).startswith("the API rejected the credentials; correct the password or token")
+    assert str(error).startswith("the API rejected the credentials; correct the key, the password or")
     assert (error.kind, error.retry) == ("auth", False)
     found = error.report
     assert found is not None

@@ -42,7 +42,7 @@ def test_many_failures_are_told_of_where_nobody_has_said_how_many_may_be(
 @pytest.mark.parametrize(
     ("outcome", "advice", "retry", "kind"),
     [
-        ("auth", "the API rejected the credentials; correct the password or token", False, "auth"),
+        ("auth", "the API rejected the credentials; correct the key, the password or", False, "auth"),
         ("rate_limited", "the API's rate limit is exhausted; lower rate_limit", True, "rate_limited"),
         ("connect", "the API cannot be reached; check endpoint.base_url", True, "error_rate"),
         ("server_error", "the API is in trouble; start it again later", True, "error_rate"),
