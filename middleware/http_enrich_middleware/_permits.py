@@ -89,6 +89,8 @@ class LocalPermits:
     timer; the others wait for their turn.
     """
 
+    patience = 0.0
+
     def __init__(
         self,
         rates: Sequence[Rate],
@@ -101,8 +103,6 @@ class LocalPermits:
         self._ready_at = -math.inf
         self._turn = asyncio.Lock()
         self._waiting = 0
-
-    patience = 0.0
 
     def take(self, *, first: bool = False) -> bool:
         """Take a permit if there is one at once, and nobody waits for it but the *first* in the queue."""

@@ -154,6 +154,14 @@ def test_a_spark_submit_that_is_on_the_path_comes_first(
     assert shutil.which("spark-submit", path=spark_variables()["PATH"]) == str(theirs)
 
 
+def published(fake_spark: FakeSpark, tmp_path: Path) -> StateStore:
+    """Publish a run, and return what its task remembers."""
+    store = StateStore()
+    fake_spark.will(PUBLISHED, application=APPLICATION)
+    operator(fake_spark, tmp_path).execute(context(task_state_store=store))
+    return store
+
+
 def test_a_retry_joins_the_application_of_the_try_before(
     yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path
 ) -> None:
@@ -191,9 +199,7 @@ def test_a_task_that_has_succeeded_and_was_cleared_submits_nothing(
 def test_it_submits_again_when_the_success_of_before_does_not_count(
     yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path, again: dict[str, Any]
 ) -> None:
-    store = StateStore()
-    fake_spark.will(PUBLISHED, application=APPLICATION)
-    operator(fake_spark, tmp_path).execute(context(task_state_store=store))
+    store = published(fake_spark, tmp_path)
     operator(fake_spark, tmp_path, **again).execute(context(task_state_store=store))
 
     assert len(fake_spark.starts) == 2
@@ -203,9 +209,7 @@ def test_it_submits_again_when_the_report_of_before_is_gone(
     yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path
 ) -> None:
     """A redrive has changed the figures of the run since, and deleted it."""
-    store = StateStore()
-    fake_spark.will(PUBLISHED, application=APPLICATION)
-    operator(fake_spark, tmp_path).execute(context(task_state_store=store))
+    store = published(fake_spark, tmp_path)
     (report,) = tmp_path.rglob("outcome-*.json")
     report.unlink()
 
@@ -216,9 +220,7 @@ def test_it_submits_again_when_the_report_of_before_is_gone(
 def test_an_application_that_the_cluster_has_forgotten_is_submitted_again(
     yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path
 ) -> None:
-    store = StateStore()
-    fake_spark.will(PUBLISHED, application=APPLICATION)
-    operator(fake_spark, tmp_path).execute(context(task_state_store=store))
+    store = published(fake_spark, tmp_path)
     yarn.statuses = [404]
     operator(fake_spark, tmp_path).execute(context(task_state_store=store))
 
@@ -339,9 +341,7 @@ def test_a_kill_reaches_an_application_that_was_joined(
     yarn: ResourceManager, fake_spark: FakeSpark, tmp_path: Path
 ) -> None:
     """Spark's own operator would not: it learns the id from what spark-submit prints."""
-    store = StateStore()
-    fake_spark.will(PUBLISHED, application=APPLICATION)
-    operator(fake_spark, tmp_path).execute(context(task_state_store=store))
+    store = published(fake_spark, tmp_path)
     yarn.states = [("RUNNING", "UNDEFINED"), ("FINISHED", "SUCCEEDED")]
     joined = operator(fake_spark, tmp_path)
     joined.execute(context(task_state_store=store))

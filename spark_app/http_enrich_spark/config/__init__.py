@@ -5,7 +5,7 @@ from ._endpoint import EndpointConfig
 from ._interpolate import RunInfo, secret_values
 from ._load import check_pipeline, load_pipeline
 from ._options import Options, option_of, plain_options
-from ._pipeline import ExecutionConfig, PipelineConfig, ResponseConfig
+from ._pipeline import ExecutionConfig, PipelineConfig, ResponseConfig, is_inside
 from ._places import FILE_FORMATS, SinkConfig, SourceConfig
 from ._problems import PipelineError, Problem
 from ._recipe import Recipe
@@ -37,6 +37,7 @@ __all__ = [
     "connection_ids",
     "connection_variable",
     "differences",
+    "is_inside",
     "load_pipeline",
     "option_of",
     "plain",

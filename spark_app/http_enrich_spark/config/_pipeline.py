@@ -68,7 +68,8 @@ def _is_top(path: str) -> bool:
     return not names or names[-1] in (".", "..") or bucket_only
 
 
-def _inside(path: str, folder: str) -> bool:
+def is_inside(path: str, folder: str) -> bool:
+    """Say whether *path* is *folder* or below it, by their texts."""
     return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
@@ -116,10 +117,10 @@ class PipelineConfig(Settings):
         sink = self.sink.path
         if sink is None or self.sink.mode != "overwrite":
             return self
-        if self.source.path is not None and _inside(self.source.path, sink) and self.source.path != sink:
+        if self.source.path is not None and is_inside(self.source.path, sink) and self.source.path != sink:
             msg = "mode overwrite would delete source.path, which is inside sink.path; move one of them"
             raise ValueError(msg)
-        if self.execution.checkpoint is not None and _inside(self.execution.checkpoint, sink):
+        if self.execution.checkpoint is not None and is_inside(self.execution.checkpoint, sink):
             msg = "mode overwrite would delete execution.checkpoint, which is inside sink.path; move it"
             raise ValueError(msg)
         return self
@@ -131,7 +132,7 @@ class PipelineConfig(Settings):
             return self
         same = dead.table is not None and dead.place == main.place
         if main.path and dead.path:
-            same = _inside(dead.path, main.path) or _inside(main.path, dead.path)
+            same = is_inside(dead.path, main.path) or is_inside(main.path, dead.path)
         if same:
             msg = "errors.dead_letter and sink are in one place; readers would take failures for rows"
             raise ValueError(msg)

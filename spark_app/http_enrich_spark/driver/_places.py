@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from pyspark.sql import DataFrame, SparkSession
 
-from http_enrich_spark.config import PipelineConfig, SinkConfig
+from http_enrich_spark.config import PipelineConfig, SinkConfig, is_inside
 
 from ._errors import RunError
 from ._files import Folder
@@ -20,7 +20,7 @@ def check_places(source: DataFrame, config: PipelineConfig) -> None:
     places = {name: _real(spark, sink.path) for name, sink in sinks.items() if sink and sink.path}
     for name, place in places.items():
         for other, theirs in places.items():
-            if name != other and _inside(theirs, place):
+            if name != other and is_inside(theirs, place):
                 msg = f"{other}.path is inside {name}.path ({place}); move one of them"
                 raise RunError(msg, kind="sink")
         if _replaces(sinks[name]):
@@ -32,7 +32,7 @@ def _replaces(sink: SinkConfig | None) -> bool:
 
 
 def _check_what_is_deleted(name: str, place: str, source: DataFrame, config: PipelineConfig) -> None:
-    inside = (file for file in map(_real_file, source.inputFiles()) if _inside(file, place))
+    inside = (file for file in map(_real_file, source.inputFiles()) if is_inside(file, place))
     lost = next((file for file in inside if not _is_part_of(file, place)), None)
     if lost is not None:
         msg = (
@@ -40,7 +40,7 @@ def _check_what_is_deleted(name: str, place: str, source: DataFrame, config: Pip
             "move one of them"
         )
         raise RunError(msg, kind="sink")
-    if _inside(_real(source.sparkSession, config.checkpoint), place):
+    if is_inside(_real(source.sparkSession, config.checkpoint), place):
         msg = f"{name}: mode overwrite would delete the checkpoint, which is inside {place}; move one of them"
         raise RunError(msg, kind="sink")
 
@@ -65,7 +65,3 @@ def _without_links(uri: str) -> str:
     if parts.scheme in ("", "file"):
         return os.path.realpath(uri.removeprefix("file:"))
     return uri.rstrip("/")
-
-
-def _inside(path: str, folder: str) -> bool:
-    return f"{path}/".startswith(f"{folder.rstrip('/')}/")

@@ -81,7 +81,7 @@ def published_files(place: Folder) -> list[str] | None:
 
 def is_written(spark: SparkSession, sink: SinkConfig, place: Folder, token: str) -> bool:
     """Say whether the rows of a sink of files are in it or beside it, so that they are not read again."""
-    return (place / "published").exists() or (stage_of(spark, sink, token) / WRITTEN).exists()
+    return has_ended(place) or (stage_of(spark, sink, token) / WRITTEN).exists()
 
 
 def has_ended(place: Folder) -> bool:
